@@ -1,0 +1,39 @@
+"One place for the paths that tests share."
+import os, subprocess
+from pathlib import Path
+import pytest
+
+os.environ.setdefault('MPLBACKEND', 'Agg')   # also for the processes that tests start
+ROOT = Path(__file__).resolve().parents[1]
+UNTRACKED = {'.git', 'build', 'dist', '__pycache__', '.ipynb_checkpoints', '.pytest_cache', '.hypothesis', '.venv',
+             '_docs', '_proc', 'data', 'runs'}
+
+
+def project_files():
+    "Every file that belongs to the project: what git has or would add; without git, all but what .gitignore names."
+    try:
+        done = subprocess.run(['git', 'ls-files', '-z', '--cached', '--others', '--exclude-standard'],
+                              cwd=ROOT, capture_output=True, text=True, check=True)
+        found = [ROOT/name for name in done.stdout.split('\0') if name]
+    except (OSError, subprocess.CalledProcessError):
+        found = [p for p in ROOT.rglob('*') if not any(part in UNTRACKED or part.endswith('.egg-info')
+                                                       for part in p.relative_to(ROOT).parts)]
+    return sorted(p for p in set(found) if p.is_file())
+
+
+@pytest.fixture(scope='session')
+def root(): return ROOT
+
+
+@pytest.fixture(scope='session')
+def files(): return project_files()
+
+
+@pytest.fixture
+def project_copy(files, tmp_path):
+    "A copy of the project's files that a test may change."
+    for path in files:
+        target = tmp_path/'project'/path.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    return tmp_path/'project'

@@ -1,0 +1,33 @@
+"Every notebook runs from top to bottom, each in a process of its own, and leaves nothing behind."
+import subprocess, sys
+from pathlib import Path
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = sorted((ROOT/'nbs').glob('*.ipynb'))
+LIMIT = 300   # seconds; a lesson's budget is 120 on two idle cores
+
+
+def run_notebook(path, limit=LIMIT):
+    "Run a notebook's cells (without those marked notest or slow); `subprocess.TimeoutExpired` when it takes too long."
+    code = 'import sys; from nbdev.test import nbdev_test; nbdev_test(path=sys.argv[1], n_workers=0)'
+    return subprocess.run([sys.executable, '-c', code, path], cwd=ROOT, capture_output=True, text=True, timeout=limit)
+
+
+def files_around(folder): return {p for p in folder.rglob('*') if '.ipynb_checkpoints' not in p.parts}
+
+
+@pytest.mark.parametrize('path', NOTEBOOKS, ids=lambda p: p.stem)
+def test_notebook_runs(path):
+    before = files_around(ROOT/'nbs')
+    done = run_notebook(path)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    assert files_around(ROOT/'nbs') == before
+
+
+def test_a_failing_notebook_is_seen(tmp_path):
+    import nbformat
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell('assert 1 == 2')])
+    nbformat.write(nb, tmp_path/'01_wrong.ipynb')
+    done = run_notebook(tmp_path/'01_wrong.ipynb')
+    assert done.returncode != 0 and 'AssertionError' in done.stdout + done.stderr

@@ -1,0 +1,85 @@
+"""Every command and snippet of README.md is executed, or matched to what the whole check (.ci/run) does.
+
+- ```python blocks run in order, in one process, in an empty folder.
+- ```bash blocks: `hardkd ...` runs, in an empty folder. Commands that install or test must stand in .ci/run, letter for
+  letter, because that is where they run. Anything else is refused, so that nothing goes unchecked.
+"""
+import os, re, shlex, subprocess, sys
+from pathlib import Path
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT/'README.md'
+CI = ROOT/'.ci'/'run'
+LIMIT = 600   # seconds a command may take
+RUN_BY_CI = re.compile(r'(python -m )?(pip install|pytest)\b|python -m venv\b')
+UNCHECKED = re.compile(r'git clone |cd ')
+STAND_INS = {}   # 'the documented command': 'a shorter one that is run in its place', for what takes hours or a screen
+
+
+def blocks(text, *languages):
+    "The fenced blocks of the given languages."
+    return [body for language, body in re.findall(r'^```(\w+)\n(.*?)^```', text, re.M | re.S) if language in languages]
+
+
+def commands(text):
+    "Every single command of the shell blocks, without prompts and comments; && parts one by one."
+    lines = '\n'.join(blocks(text, 'bash', 'sh', 'shell', 'console')).replace('\\\n', ' ').splitlines()
+    lines = [re.sub(r'(^|\s)#.*', '', line).strip().removeprefix('$ ') for line in lines]
+    return [part.strip() for line in lines for part in line.split('&&') if part.strip()]
+
+
+def check_command(command, folder, ci):
+    "Run or look up one command; an AssertionError says what is wrong."
+    if UNCHECKED.match(command): return
+    if RUN_BY_CI.match(command):
+        assert re.search(rf'(^|\s){re.escape(command)}\s*($|&&)', ci, re.M), f'.ci/run does not run: {command}'
+        return
+    words = shlex.split(STAND_INS.get(command, command))
+    assert words[0] == 'hardkd', f'nothing checks this command: {command}'
+    env = os.environ | {'PATH': f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, timeout=LIMIT)
+    assert done.returncode == 0, f'{command}\n{done.stdout[-3000:]}{done.stderr[-3000:]}'
+
+
+def check_snippets(text, folder):
+    "Run the python blocks one after the other in one process."
+    code = '\n'.join(blocks(text, 'python', 'py'))
+    done = subprocess.run([sys.executable, '-c', code], cwd=folder, capture_output=True, text=True, timeout=LIMIT)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+TEXT = README.read_text(encoding='utf-8') if README.exists() else ''
+
+
+def test_readme_has_commands_and_snippets():
+    assert README.exists()
+    assert commands(TEXT) and blocks(TEXT, 'python', 'py')
+    languages = set(re.findall(r'^```(\w+)', TEXT, re.M))
+    assert languages <= {'bash', 'python', 'text', 'bibtex'}, 'blocks that nothing checks'
+    assert set(STAND_INS) <= set(commands(TEXT))
+
+
+@pytest.mark.parametrize('command', dict.fromkeys(commands(TEXT)))
+def test_readme_command(command, tmp_path): check_command(command, tmp_path, CI.read_text())
+
+
+def test_readme_snippets(tmp_path): check_snippets(TEXT, tmp_path)
+
+
+def test_readme_pictures_and_links_exist():
+    for target in re.findall(r'\]\(([^)#\s]+)', TEXT):
+        assert target.startswith('http') or (ROOT/target).exists(), target
+
+
+# --- the checker itself
+
+def test_wrong_readmes_are_seen(tmp_path):
+    ci = "set -e\npython -m pip install -e '.[dev]'\npython -m pytest\n"
+    text = "```bash\n$ python -m pip install -e '.[dev]' && python -m pytest  # all\n```\n```python\nx = 1\n```\n```python\nassert x == 1\n```\n"
+    assert commands(text) == ["python -m pip install -e '.[dev]'", 'python -m pytest']
+    for command in commands(text): check_command(command, tmp_path, ci)
+    check_snippets(text, tmp_path)
+    for wrong in ('python -m pip install -e .[dev]', 'python -m pytest -x', 'rm -r runs', 'pip install hardkd'):
+        with pytest.raises(AssertionError): check_command(wrong, tmp_path, ci)
+    with pytest.raises(AssertionError): check_snippets('```python\nx = 1\n```\n```python\nassert x == 2\n```\n', tmp_path)
