@@ -13,6 +13,13 @@ _names = {}
 
 if TYPE_CHECKING:
     from .data import *
+    from .kit import *
+    from .models import *
+    from .losses import *
+    from .train import *
+    from .shift import *
+    from .spatial import *
+    from .hard import *
 
 
 def _load():

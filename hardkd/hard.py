@@ -21,7 +21,7 @@ def hardness(
     teacher_hard_logits:Tensor,   # (N,K) on hard_x
     teacher_logits:Tensor,        # (N,K) on x
     temperature:float=4.,         # softens all, > 0
-    invariance_weight:float=0.3,  # how much the teacher's change of mind costs, >= 0
+    invariance_weight:float=1.,  # how much the teacher's change of mind costs, >= 0
 )->Tensor:                        # (N,) what the augmentor climbs, nats times temperature²
     "Teacher and student disagree on the hard image while the teacher does not change its mind (HARD, arXiv 2305.14890v2)."
     apart = disagreement(student_hard_logits, teacher_hard_logits, temperature)
@@ -33,7 +33,7 @@ def student_sensitivity(
     teacher_hard_logits:Tensor,   # (N,K) on hard_x
     teacher_logits:Tensor,        # (N,K) on x
     temperature:float=4.,         # softens all, > 0
-    invariance_weight:float=0.3,  # how much the teacher's change of mind costs, >= 0
+    invariance_weight:float=1.,  # how much the teacher's change of mind costs, >= 0
 )->Tensor:                        # (N,) what the augmentor climbs, nats times temperature²
     "The sibling of `hardness`: the *student* changes its mind while the teacher does not."
     swayed = disagreement(student_hard_logits, student_logits, temperature)
@@ -47,7 +47,7 @@ class AugmentorLoss:
         student:nn.Module,            # held while the augmentor plays
         objective=hardness,           # of the logits that it names: student_hard_logits, teacher_hard_logits, student_logits, teacher_logits
         temperature:float=4.,         # softens all
-        invariance_weight:float=0.3,  # >= 0
+        invariance_weight:float=1.,  # >= 0
     ):
         check_number('invariance_weight', invariance_weight, 0)
         self.teacher, self.student, self.objective = teacher, student, objective
@@ -73,7 +73,7 @@ def distill(
     *,
     augmentor=None,                # learned: `SpatialAugmentor()`, trained in place; fixed: its `fixed()`, or a transform of one image; None: plain
     objective=hardness,            # what a learned augmentor climbs, or `student_sensitivity`
-    invariance_weight:float=0.3,   # how much the teacher's change of mind costs it
+    invariance_weight:float=1.,   # how much the teacher's change of mind costs it
     augmentor_lr:float=0.02,       # of its optimiser, Adam
     temperature:float=4.,          # softens teacher and student
     referee:Referee=None,          # whose turn it is

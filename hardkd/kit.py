@@ -432,7 +432,7 @@ def story_figure(
     for i,(name,v) in enumerate(rows.items()):
         _write(sheet, .15, 1.1+.66*i, _wrap(name, .85), va='center')
         _draw_images(sheet, 1.05, .8+.66*i, v, .6, .7, 1, n)
-    _draw_lines(fig, (left, .8, 1.9, tall-.5), widths, x, ends, xlabel='step', ylabel='width')
+    _draw_lines(fig, (left+.25, .8, 1.65, tall-.5), widths, x, ends, xlabel='step', ylabel='width')
     for i,k in enumerate(maps): image = _draw_map(fig, .7 + i*pitch, low, size, maps[k], *said[k], (0, 1))
     _bar(fig, .7 + i*pitch + size + .25, low, size, image, 'accuracy', '{:.0%}'.format)
     return fig

@@ -11,45 +11,51 @@ import torch.nn.functional as F
 from torch import Tensor
 from .data import check_number, check_same_shape, refuse
 
-# %% ../nbs/04_losses.ipynb #4c4598fe
-def _log_soften(logits, temperature):
+# %% ../nbs/04_losses.ipynb #98b7db47
+def _log_soften(name, logits, temperature):
     "Log-probabilities of softened logits, in at least 32 bits whatever the precision of the run."
+    if not isinstance(logits, Tensor): refuse(name, type(logits).__name__, 'tensors (N,K)', TypeError)
+    if logits.ndim != 2 or len(logits) < 1 or logits.shape[1] < 2:
+        refuse(name, f'shape {tuple(logits.shape)}', '(N,K) with N >= 1 images and K >= 2 classes')
     check_number('temperature', temperature, above=0)
-    if logits.ndim != 2: refuse('logits', f'shape {tuple(logits.shape)}', '(N,K)')
     return F.log_softmax(logits.to(torch.promote_types(logits.dtype, torch.float32))/temperature, dim=1)
 
 def soften(
     logits:Tensor,         # (N,K) scores before softmax
-    temperature:float=4.,  # divides the logits, > 0: above 1 flatter, below 1 sharper
+    temperature:float=4.,  # divides the logits, > 0: above 1 flatter, below 1 sharper, no unit
 )->Tensor:                 # (N,K) probabilities, rows sum to 1
     "Probabilities at a temperature (Hinton et al. 2015, arXiv 1503.02531v1, sec. 2)."
-    return _log_soften(logits, temperature).exp()
+    return _log_soften('logits', logits, temperature).exp()
 
-# %% ../nbs/04_losses.ipynb #862afcf2
+# %% ../nbs/04_losses.ipynb #852e5eb8
 def disagreement(
-    student_logits:Tensor,  # (N,K)
+    student_logits:Tensor,  # (N,K) scores before softmax
     teacher_logits:Tensor,  # (N,K); gradients flow through both
-    temperature:float=4.,   # softens both, > 0
+    temperature:float=4.,   # softens both, > 0, no unit
 )->Tensor:                  # (N,) nats times temperature², >= 0
     "KL from the softened teacher to the softened student, for each image, times temperature²."
     check_same_shape(student_logits=student_logits, teacher_logits=teacher_logits)
-    student, teacher = (_log_soften(z, temperature) for z in (student_logits, teacher_logits))
+    student = _log_soften('student_logits', student_logits, temperature)
+    teacher = _log_soften('teacher_logits', teacher_logits, temperature)
     return F.kl_div(student, teacher, reduction='none', log_target=True).sum(1) * temperature**2
 
-# %% ../nbs/04_losses.ipynb #b2aca161
+# %% ../nbs/04_losses.ipynb #666d3b9d
 def kd_loss(
     student_logits:Tensor,  # (N,K) scores before softmax
     teacher_logits:Tensor,  # (N,K) scores, not differentiated through
     temperature:float=4.,   # softens both, > 0, no unit
 )->Tensor:                  # scalar, nats per image
-    "KL from softened teacher to softened student, times temperature² (Hinton et al. 2015, arXiv 1503.02531v1, sec. 2.1)."
+    "Mean KL from softened teacher to softened student, times temperature² (Hinton 2015, arXiv 1503.02531v1)."
+    check_same_shape(student_logits=student_logits, teacher_logits=teacher_logits)
     return disagreement(student_logits, teacher_logits.detach(), temperature).mean()
 
-# %% ../nbs/04_losses.ipynb #e4ee1157
+# %% ../nbs/04_losses.ipynb #658d4350
 def agreement(
     student_logits:Tensor,  # (N,K)
     teacher_logits:Tensor,  # (N,K)
 )->float:                   # share of images on which both name the same class, 0 to 1
     "How often student and teacher decide alike, right or wrong."
     check_same_shape(student_logits=student_logits, teacher_logits=teacher_logits)
+    if student_logits.ndim != 2 or not len(student_logits):
+        refuse('student_logits', f'shape {tuple(student_logits.shape)}', '(N,K) with N >= 1')
     return (student_logits.argmax(1) == teacher_logits.argmax(1)).float().mean().item()
