@@ -15,7 +15,7 @@ from .data import check_number, refuse
 from .losses import disagreement
 from .train import Player, Referee, Run
 
-# %% ../nbs/08_hard.ipynb #910d4c64
+# %% ../nbs/08_hard.ipynb #5845aca5
 def hardness(
     student_hard_logits:Tensor,   # (N,K) on hard_x
     teacher_hard_logits:Tensor,   # (N,K) on hard_x
@@ -27,6 +27,7 @@ def hardness(
     apart = disagreement(student_hard_logits, teacher_hard_logits, temperature)
     return apart - invariance_weight*disagreement(teacher_hard_logits, teacher_logits, temperature)
 
+# %% ../nbs/08_hard.ipynb #6bbff496
 def student_sensitivity(
     student_hard_logits:Tensor,   # (N,K) on hard_x
     student_logits:Tensor,        # (N,K) on x

@@ -76,10 +76,10 @@ def resnet18(
     num_classes:int=10,  # K, at least 2
     channels:int=1,      # C of the images
 )->nn.Module:            # (N,C,H,W) in [0,1] → (N,K) logits, for any H and W
-    "torchvision's ResNet-18, its first layer made small: 3x3, stride 1 (He et al. 2015, arXiv 1512.03385v1)."
+    "torchvision's ResNet-18 for images of any number of channels (He et al. 2015, arXiv 1512.03385v1)."
     _check_sizes(num_classes, channels=channels)
     net = torchvision.models.resnet18(num_classes=num_classes)
-    net.conv1 = nn.Conv2d(channels, 64, 3, padding=1, bias=False)
+    net.conv1 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
     return net.to(memory_format=torch.channels_last)
 
 def vit(
@@ -203,6 +203,7 @@ def _same(a, b):
     "Are these one output? Wrappers for mixed precision or several GPUs hand on a copy."
     return a is b or (isinstance(a, Tensor) and a.shape == b.shape and a.to(b.dtype).equal(b))
 
+# %% ../nbs/03_models.ipynb #2f7f0016
 def logits_and_features(
     model:nn.Module,  # any classifier, in the mode it is in
     x:Tensor,         # (N,C,H,W) in [0,1]
@@ -255,6 +256,7 @@ def save_pretrained(
     more = dict(factory=factory) | more | (dict(arguments=arguments) if arguments else {})
     return add_to_manifest(path, recipe, 'Apache-2.0', 'trained on MNIST by the recipe', seed, **more)
 
+# %% ../nbs/03_models.ipynb #9ce56d03
 def _manifest(folder):
     return json.loads((Path(folder or str(files('hardkd')/'assets'))/'manifest.json').read_text())
 

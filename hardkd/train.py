@@ -6,11 +6,11 @@
 __all__ = ['seed_of', 'Batch', 'one_cycle', 'Player', 'Referee', 'StudentLoss', 'NotFinite', 'take_turn', 'Trace', 'Run', 'play',
            'distill', 'fit']
 
-# %% ../nbs/05_train.ipynb #8fcad270
+# %% ../nbs/05_train.ipynb #c00658c5
 import copy, math, os, random, signal, threading, time, zlib
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property, partial, reduce
 from itertools import count
 from numbers import Real
 from pathlib import Path
@@ -50,15 +50,15 @@ def _own_chance(device):
         random.setstate(python)
         np.random.set_state(numpy)
 
-# %% ../nbs/05_train.ipynb #f86a1758
+# %% ../nbs/05_train.ipynb #98f612ce
 @dataclass
 class Batch:
     "What a turn is played on: this process's share of the images that all processes take together."
-    x:Tensor                       # (n,C,H,W) in [0,1]
-    y:Tensor                       # (n,) labels
-    seed:tuple                     # of this turn, the same in every process
-    rank:int = 0                   # which process this is
-    processes:int = 1              # how many there are
+    x:Tensor            # (n,C,H,W) in [0,1]
+    y:Tensor            # (n,) labels
+    seed:tuple          # of this turn, the same in every process
+    rank:int = 0        # which process this is
+    processes:int = 1   # how many there are
     teacher_logits:Tensor = None   # (n,K) on `x`; None without a teacher
 
     def augmented(self,
@@ -77,7 +77,7 @@ class Batch:
             made.append(augmentor(image))
         return check_images('augmentor', torch.stack(made))
 
-# %% ../nbs/05_train.ipynb #a65395b9
+# %% ../nbs/05_train.ipynb #f7a39172
 def one_cycle(
     optimiser,  # whose learning rate is the highest of the cycle
     steps:int,  # in all
@@ -90,11 +90,11 @@ def _constant(optimiser, steps): return torch.optim.lr_scheduler.LambdaLR(optimi
 class Player:
     "One who learns: a module, the loss it minimises, its optimiser."
     def __init__(self,
-        name:str,                    # 'student', 'augmentor', ...: the referee calls it by this name
-        module:nn.Module,            # what learns: its parameters that want gradients
-        loss,                        # loss(net, batch) → scalar, dict of scalars to note; one of them 'disagreement'
+        name:str,          # 'student', 'augmentor', ...: the referee calls it by this name
+        module:nn.Module,  # what learns: its parameters that want gradients
+        loss,              # loss(net, batch) → scalar, dict of scalars to note; one of them 'disagreement'
         optimiser=torch.optim.Adam,  # optimiser(parameters) makes one
-        schedule=None,               # schedule(optimiser, steps) makes a learning-rate schedule
+        schedule=None,     # schedule(optimiser, steps) makes a learning-rate schedule
     ):
         if not isinstance(module, nn.Module): refuse(name, type(module).__name__, 'torch.nn.Module', TypeError)
         if not callable(optimiser): refuse('optimiser', type(optimiser).__name__, 'functions of the parameters', TypeError)
@@ -119,24 +119,23 @@ class Player:
 
     def load_state_dict(self, state):
         "Be again what `state_dict` kept."
-        for name in 'module', 'optimiser', 'schedule': getattr(self, name).load_state_dict(state[name])
+        for name in ('module','optimiser','schedule'): getattr(self, name).load_state_dict(state[name])
         self.steps = state['steps']
 
-# %% ../nbs/05_train.ipynb #b2bc6258
+# %% ../nbs/05_train.ipynb #7a8ba930
 class Referee:
     "Says whose turn it is: with one player always the student's; with an augmentor, by the running disagreement."
     def __init__(self,
-        low:float=0.3,         # the student plays until the disagreement is below this; nats times temperature²
-        high:float=1.,         # the augmentor plays until it is above this
-        student_cap:int=8,     # but no more than so many turns in a row
-        augmentor_cap:int=2,   # and the augmentor no more than these
-        warmup:int=200,        # the student's turns before the augmentor's first
-        memory:float=0.9,      # share of the old value in the running mean of the disagreement
+        low:float=0.3,        # the student plays until the disagreement is below this; nats times temperature²
+        high:float=1.,        # the augmentor plays until it is above this
+        student_cap:int=8,    # but no more than so many turns in a row
+        augmentor_cap:int=2,  # and the augmentor no more than these
+        warmup:int=200,       # the student's turns before the augmentor's first
+        memory:float=0.9,     # share of the old value in the running mean of the disagreement
     ):
-        self.low, self.high = check_number('low', low, 0), check_number('high', high, low)
-        self.student_cap = check_number('student_cap', student_cap, 1, whole=True)
-        self.augmentor_cap = check_number('augmentor_cap', augmentor_cap, 1, whole=True)
-        self.warmup, self.memory = check_number('warmup', warmup, 0, whole=True), check_number('memory', memory, 0, 1)
+        for name,cap in dict(student_cap=student_cap, augmentor_cap=augmentor_cap).items(): check_number(name, cap, 1, whole=True)
+        check_number('low', low, 0), check_number('high', high, low), check_number('warmup', warmup, 0, whole=True), check_number('memory', memory, 0, 1)
+        self.low, self.high, self.student_cap, self.augmentor_cap, self.warmup, self.memory = low, high, student_cap, augmentor_cap, warmup, memory
         self.state = dict(player='student', in_a_row=0, turns=0, disagreement=None)
 
     def next(self,
@@ -199,7 +198,7 @@ class StudentLoss:
         noted['disagreement'] = noted.get('hard', noted.get('clean', loss.detach()))
         return loss, noted
 
-# %% ../nbs/05_train.ipynb #714188f7
+# %% ../nbs/05_train.ipynb #99f87e04
 class NotFinite(FloatingPointError):
     "A loss was infinite or not a number: training stopped before the step was taken; `.run` is the run so far."
 
@@ -211,7 +210,6 @@ def take_turn(
 )->dict:            # loss and its terms, means over all processes
     "One player's step."
     for p in players: p.ready(p is player)
-    _set_chance(*batch.seed, 4, batch.rank)      # dropout
     with accelerator.autocast(): loss, terms = player.loss(player.net, batch)
     terms = dict(loss=loss.detach(), **terms)
     values = accelerator.reduce(torch.stack([v.float() for v in terms.values()]), 'mean').tolist()
@@ -225,7 +223,7 @@ def take_turn(
     for statistics in player.module.buffers(): broadcast(statistics)    # BatchNorm's, to all processes
     return terms
 
-# %% ../nbs/05_train.ipynb #89411377
+# %% ../nbs/05_train.ipynb #a00cb1ee
 class _InMemory(TensorDataset):
     "Fetched a batch at a time, not image by image."
     def __getitems__(self, which): return self[which]
@@ -251,20 +249,20 @@ def _batches(loader, seed, start, accelerator):
             now = _seeded(loader, seed, turn//steps, rank)
             if processes > 1: now = prepare_data_loader(now, num_processes=processes, process_index=rank, split_batches=True)
             now = iter(now)
-        _set_chance(seed, 4, turn, rank)          # for transforms
+        _set_chance(seed, 4, turn, rank)          # for the loader's transforms and the models' dropout
         x,y,*logits = next(now)
         logits = logits[0].to(accelerator.device) if logits else None
         if turn >= start: yield Batch(x.float().to(accelerator.device), torch.as_tensor(y).to(accelerator.device), (seed, 1, turn), rank, processes, logits)
 
-# %% ../nbs/05_train.ipynb #99f87e04
+# %% ../nbs/05_train.ipynb #530a224f
 class Trace:
     "A fixed handful of images as the augmentor renders them at each recorded step, with what teacher and student say: the views' film."
     def __init__(self,
-        probe:Images,           # the images to watch
-        augmentor,              # as in `Batch.augmented`, or None
-        every:int,              # student steps between frames
-        seed:int,               # of the draws: the same in every frame
-        temperature:float=4.,   # of the disagreement
+        probe:Images,          # the images to watch
+        augmentor,             # as in `Batch.augmented`, or None
+        every:int,             # student steps between frames
+        seed:int,              # of the draws: the same in every frame
+        temperature:float=4.,  # of the disagreement
     ):
         self.probe, self.augmentor, self.every, self.temperature, self.frames = probe, augmentor, every, temperature, []
         self.batch = Batch(probe.x, probe.y, (seed, 2))
@@ -273,12 +271,12 @@ class Trace:
         "One frame, unless this step has one."
         if self.frames and self.frames[-1]['step'].item() == step: return
         with evaluating(*(m for m in (teacher, student, self.augmentor) if isinstance(m, nn.Module))):
-            self.batch.x = x = self.probe.x.to(device_of(student))
-            hard_x = x if self.augmentor is None else self.batch.augmented(self.augmentor)
+            self.batch.x = hard_x = self.probe.x.to(device_of(student))
+            if self.augmentor is not None: hard_x = self.batch.augmented(self.augmentor)
             seen = student(hard_x).float()
             told = seen if teacher is None else teacher(hard_x).float()
-            frame = dict(step=torch.tensor(step), images=_bytes(hard_x), teacher=_bytes(soften(told, 1.)), student=_bytes(soften(seen, 1.)),
-                         disagreement=disagreement(seen, told, self.temperature))
+            frame = dict(step=torch.tensor(step), images=_bytes(hard_x), disagreement=disagreement(seen, told, self.temperature),
+                         teacher=_bytes(soften(told, 1.)), student=_bytes(soften(seen, 1.)))
             if hasattr(self.augmentor, 'widths'): frame['widths'] = torch.stack(list(self.augmentor.widths().values()))
         self.frames.append({name: value.cpu() for name,value in frame.items()})
 
@@ -292,25 +290,24 @@ class Trace:
 
 def _bytes(unit): return (unit*255).round().clamp(0, 255).to(torch.uint8)
 
-# %% ../nbs/05_train.ipynb #8d508930
 @dataclass
 class Run:
     "What a training run leaves behind."
-    student:nn.Module                            # trained in place
-    teacher:nn.Module = None                     # untouched
-    augmentor:object = None                      # as it ended
+    student:nn.Module          # trained in place
+    teacher:nn.Module = None   # untouched
+    augmentor:object = None    # as it ended
     seed:int = 0
     history:list = field(default_factory=list)   # a dict a turn: turn, player, step, seconds, loss and its terms
     steps:dict = field(default_factory=dict)     # turns of each player
-    trace:dict = None                            # as `Trace.state_dict` says, with the probe's `x`, `y`, `classes`
-    seconds:float = 0.                           # of training, resumed parts included
-    finished:bool = False                        # False after an interrupt
+    trace:dict = None          # as `Trace.state_dict` says, with the probe's `x`, `y`, `classes`
+    seconds:float = 0.         # of training, resumed parts included
+    finished:bool = False      # False after an interrupt
 
     def __repr__(self):
         steps = ', '.join(f'{n} {name} steps' for name,n in self.steps.items())
         return f"Run({steps}, {self.seconds:.1f} s, seed {self.seed}{'' if self.finished else ', interrupted'})"
 
-# %% ../nbs/05_train.ipynb #c01d97bf
+# %% ../nbs/05_train.ipynb #05b0fd48
 @contextmanager
 def _accelerated(precision):
     "accelerate's, on the GPUs if there are any; told so where there are none, or it would train copies apart."
@@ -331,46 +328,21 @@ def _accelerated(precision):
 def _politely():
     "Ctrl-C asks the loop to stop after the turn; a second one stops at once."
     asked, main = threading.Event(), threading.current_thread() is threading.main_thread()
-    def ask(number, frame):
-        signal.signal(signal.SIGINT, before)
-        asked.set()
+    def ask(*_): signal.signal(signal.SIGINT, before), asked.set()
     before = signal.signal(signal.SIGINT, ask) if main else None
     try: yield asked
     finally:
         if main: signal.signal(signal.SIGINT, before)
 
-# %% ../nbs/05_train.ipynb #a00cb1ee
-def _load(path):
-    "A run's checkpoint, or an error that says what is wrong with the file."
-    ours = 'checkpoints that a run wrote'
-    try: saved = torch.load(path, map_location='cpu', weights_only=True)
-    except FileNotFoundError: refuse('resume', f'{str(path)!r}, which is not there', ours)
-    except Exception as e: refuse('resume', f'{str(path)!r}, which cannot be read ({type(e).__name__})', ours)
-    if not isinstance(saved, dict) or 'settings' not in saved: refuse('resume', f'{str(path)!r}, a file of something else', ours)
-    return saved
-
-def _save(path, content):
-    "Write a checkpoint, whole or not at all."
-    path, unfinished = Path(path), Path(f'{path}.part')
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(content, unfinished)
-        os.replace(unfinished, path)
-    except (OSError, RuntimeError) as e: refuse('checkpoint', f'{str(path)!r} ({e})', 'files that can be written')
-
-def _tensors(model): return [] if model is None else [*model.parameters(), *model.buffers()]
-
+# %% ../nbs/05_train.ipynb #41386bc2
 def _fingerprint(tensors):
     "A number that changes when one of the tensors does."
-    crc = 0
-    for t in tensors: crc = zlib.crc32(t.detach().cpu().reshape(-1).view(torch.uint8).numpy(), crc)
-    return crc
+    return reduce(lambda crc, t: zlib.crc32(t.cpu().reshape(-1).view(torch.uint8).numpy(), crc), tensors, 0)
 
 def _numbers(thing):
     "The numbers among a loss's or a referee's attributes."
     return {name: float(value) for name,value in getattr(thing, '__dict__', {}).items() if isinstance(value, Real)}
 
-# %% ../nbs/05_train.ipynb #5a11c39f
 class _Game:
     "All that takes part in a run: checked, made ready, saved, resumed."
     def __init__(self, accelerator, players, data, teacher, referee, epochs, batch_size, seed, trace):
@@ -384,18 +356,20 @@ class _Game:
         self.run = Run(self.student.module, teacher, getattr(loss, 'augmentor', None), self.seed)
         every, temperature = math.ceil(self.goal/100), getattr(loss, 'temperature', 4.)
         self.film = Trace(some if trace is True else trace, self.run.augmentor, every, self.seed, temperature) if trace else None
-        self.parts = {**{p.name: p for p in players}, 'referee': self.referee, 'trace': self.film, 'scaler': accelerator.scaler}
+        others = dict(referee=self.referee, trace=self.film, scaler=accelerator.scaler)
+        self.parts = {p.name: p for p in players} | {name: part for name,part in others.items() if part}
 
     def check(self):
         "Some of the images; errors before any work is done."
         data, student = self.data, self.student.module
         if not self.in_memory and not hasattr(data.dataset, '__len__'): refuse('data', 'a loader without a length', 'loaders with one')
         for p in self.players:
-            if p.steps: refuse(p.name, 'a player of an earlier run', 'new players; `resume` goes on with a run')
-        taken = {id(t) for t in _tensors(self.teacher)}
-        if any(id(t) in taken for t in _tensors(student)): refuse('student', 'a model with parts of the teacher', 'copies (copy.deepcopy)')
+            if p.steps: refuse(p.name, 'a player of an earlier run', 'new players')
+        judge = student if self.teacher is None else self.teacher
+        ours, theirs = ({id(t) for t in (*m.parameters(), *m.buffers())} for m in (student, judge))
+        if ours & theirs and self.teacher is not None: refuse('student', 'a model with parts of the teacher', 'copies (copy.deepcopy)')
         some = data.subset(min(64, len(data))) if self.in_memory else in_memory(_seeded(data, self.seed, 0), limit=64)
-        self.num_classes = check_models(student if self.teacher is None else self.teacher, student, some.x)
+        self.num_classes = check_models(judge, student, some.x)
         check_labels('data', data.y if self.in_memory else some.y, self.num_classes)
         return some
 
@@ -417,8 +391,8 @@ class _Game:
 
     def batches(self):
         "Endless batches from the next turn on, with the teacher's logits: in memory these are computed once for all epochs."
-        device, teacher, loader = self.accelerator.device, self.teacher, self.loader
-        if self.teacher is not None and self.in_memory and self.goal >= len(loader):
+        teacher, loader = self.teacher, self.loader
+        if teacher is not None and self.in_memory and self.goal >= len(loader):
             with self.accelerator.autocast(): loader = _as_loader((*self.data.tensors, predict(teacher, self.data.x)), self.size)
         for batch in _batches(loader, self.seed, len(self.run.history), self.accelerator):
             if not self.in_memory: check_images('data', batch.x), check_labels('data', batch.y, self.num_classes)
@@ -429,30 +403,40 @@ class _Game:
     @cached_property
     def settings(self):
         "What must be the same for a run to go on where it stopped."
-        same = dict(seed=self.seed, batch_size=self.size, steps=self.goal, precision=self.accelerator.mixed_precision,
-                    data=_fingerprint(self.data.tensors) if self.in_memory else f'{len(self.data)} batches',
-                    teacher=_fingerprint(_tensors(self.teacher)), referee=_numbers(self.referee))
+        same = dict(seed=self.seed, batch_size=self.size, steps=self.goal, precision=self.accelerator.mixed_precision, referee=_numbers(self.referee))
+        same['data'] = _fingerprint(self.data.tensors) if self.in_memory else f'{len(self.data)} batches'
+        same['teacher'] = self.teacher is not None and _fingerprint(self.teacher.state_dict().values())
         for p in self.players:
             same[p.name] = f'{type(p.module).__name__} with {sum(t.numel() for t in p.learning)} numbers, {type(p.optimiser).__name__}'
             same[f"{p.name}'s loss"] = _numbers(p.loss)
         return same
 
     def save(self, path):
-        "All that is needed to go on, in one file."
-        states = {name: part.state_dict() for name,part in self.parts.items() if part}
-        if self.accelerator.is_main_process: _save(path, dict(settings=self.settings, history=self.run.history, states=states))
+        "All that is needed to go on, in one file: written beside its place and moved there, whole or not at all."
+        if not self.accelerator.is_main_process: return
+        states, beside = {name: part.state_dict() for name,part in self.parts.items()}, Path(f'{path}.part')
+        try:
+            beside.parent.mkdir(parents=True, exist_ok=True)
+            if os.path.isdir(path): raise IsADirectoryError('a folder')
+            torch.save(dict(settings=self.settings, history=self.run.history, states=states), beside)
+            os.replace(beside, path)
+        except (OSError, RuntimeError) as e: refuse('checkpoint', f'{str(path)!r} ({e})', 'files that can be written')
 
     def load(self, path):
-        "Go on from such a file."
-        saved = _load(path)
+        "Go on from such a file; reading it runs no code that it may hold (`weights_only`)."
+        try:
+            saved = torch.load(path, map_location='cpu', weights_only=True)
+            saved['settings'], saved['history'], saved['states']
+        except Exception as e:
+            why = 'is not there' if isinstance(e, FileNotFoundError) else f'cannot be read ({type(e).__name__})'
+            refuse('resume', f'{str(path)!r}, which {why}', 'checkpoints that a run wrote')
         for name in {**self.settings, **saved['settings']}:
             got, wanted = saved['settings'].get(name), self.settings.get(name)
             if got != wanted: refuse('resume', f'a run with {name} = {got}', f'{name} = {wanted}, as in this call')
         try:
-            for name,part in self.parts.items(): part and part.load_state_dict(saved['states'][name])
+            for name,part in self.parts.items(): part.load_state_dict(saved['states'][name])
         except (KeyError, RuntimeError, ValueError) as e: refuse('resume', f'{str(path)!r} ({e})', 'checkpoints of the same models and options')
-        self.run.history = saved['history']
-        self.run.seconds = self.run.history[-1]['seconds'] if self.run.history else 0.
+        self.run.history, self.run.seconds = saved['history'], max((h['seconds'] for h in saved['history']), default=0.)
 
     def end(self):
         "The run as it is now."
@@ -461,17 +445,17 @@ class _Game:
         if film: run.trace = dict(**film.state_dict(), x=film.probe.x, y=film.probe.y, classes=film.probe.classes)
         return run
 
-# %% ../nbs/05_train.ipynb #c7de0797
+# %% ../nbs/05_train.ipynb #15ac4884
 def play(
-    players:list,               # the student first
-    data,                       # `Images`, or a DataLoader of (x,y) batches
-    teacher:nn.Module=None,     # frozen; in `eval()` for the time of the run
-    referee:Referee=None,       # whose turn it is; a new `Referee()` when not given
+    players:list,            # the student first
+    data,                    # `Images`, or a DataLoader of (x,y) batches
+    teacher:nn.Module=None,  # frozen; in `eval()` for the time of the run
+    referee:Referee=None,    # whose turn it is; a new `Referee()` when not given
     *,
     epochs:float=10,            # student's steps, in passes through the data; the augmentor's turns come on top
     batch_size:int=128,         # images a turn, over all processes (a DataLoader brings its own)
     seed:int=0,                 # decides everything that is drawn
-    precision:str='no',         # 'no' (32 bits), 'bf16' or 'fp16', as in accelerate
+    precision:str='no',         # 'no' (32 bits), 'bf16' or 'fp16'
     checkpoint=None,            # a file to write the run's state to, every so often and at the end
     checkpoint_every:int=1000,  # turns
     resume=None,                # such a file: go on from there, to the same final weights
@@ -485,6 +469,7 @@ def play(
     if not isinstance(data, (Images, DataLoader)): refuse('data', type(data).__name__, 'Images and DataLoader', TypeError)
     if not isinstance(trace, (Images, bool, type(None))): refuse('trace', type(trace).__name__, 'True, False and Images', TypeError)
     if not players or players[0].name != 'student': refuse('players', [p.name for p in players], 'lists that begin with the student')
+    if not isinstance(referee, (Referee, type(None))): refuse('referee', type(referee).__name__, 'a Referee', TypeError)
     path = checkpoint or resume
     with _accelerated(precision) as accelerator, _own_chance(accelerator.device), _politely() as asked:
         game = _Game(accelerator, players, data, teacher, referee, epochs, batch_size, seed, trace)
@@ -521,21 +506,20 @@ def _turns(game, asked, path, every, progress):
             if film: film.record(student.steps, game.teacher, student.module)
     if path: game.save(path)
 
-# %% ../nbs/05_train.ipynb #530a224f
 def distill(
-    teacher:nn.Module,             # (N,C,H,W) in [0,1] → (N,K) logits; comes out bit for bit as it went in. None: labels alone
-    student:nn.Module,             # the same shapes; trained in place
-    data,                          # `Images`, or a DataLoader of (x,y) batches
+    teacher:nn.Module,  # (N,C,H,W) in [0,1] → (N,K) logits; comes out bit for bit as it went in. None: labels alone
+    student:nn.Module,  # the same shapes; trained in place
+    data,               # `Images`, or a DataLoader of (x,y) batches
     *,
-    augmentor=None,                # fixed: a transform of one image (torchvision's), or one with `draw`; None: plain distillation
-    temperature:float=4.,          # softens teacher and student
-    kd_weight:float=1.,            # of copying the teacher
-    label_weight:float=0.,         # of the labels
+    augmentor=None,         # fixed: a transform of one image (torchvision's), or one with `draw`; None: plain distillation
+    temperature:float=4.,   # softens teacher and student
+    kd_weight:float=1.,     # of copying the teacher
+    label_weight:float=0.,  # of the labels
     optimiser=partial(torch.optim.Adam, lr=2e-3),  # optimiser(parameters) makes one
-    schedule=one_cycle,            # schedule(optimiser, steps), or None
-    opponents=(),                  # more players, such as the one who trains the augmentor
-    referee:Referee=None,          # whose turn it is
-    **options,                     # of `play`: epochs, batch_size, seed, precision, checkpoint, resume, trace, progress
+    schedule=one_cycle,     # schedule(optimiser, steps), or None
+    opponents=(),           # more players, such as the one who trains the augmentor
+    referee:Referee=None,   # whose turn it is
+    **options,              # of `play`: epochs, batch_size, seed, precision, checkpoint, resume, trace, progress
 )->Run:
     "Train a student to copy a teacher (Hinton et al. 2015, arXiv 1503.02531v1)."
     if not isinstance(teacher, (nn.Module, type(None))): refuse('teacher', type(teacher).__name__, 'torch.nn.Module', TypeError)
@@ -546,9 +530,9 @@ def distill(
     return play([Player('student', student, loss, optimiser, schedule), *opponents], data, teacher, referee, **options)
 
 def fit(
-    model:nn.Module,   # (N,C,H,W) in [0,1] → (N,K) logits; trained in place
-    data,              # `Images`, or a DataLoader of (x,y) batches
-    **options,         # of `distill`: augmentor, optimiser, epochs, seed, ...
+    model:nn.Module,  # (N,C,H,W) in [0,1] → (N,K) logits; trained in place
+    data,             # `Images`, or a DataLoader of (x,y) batches
+    **options,        # of `distill`: augmentor, optimiser, epochs, seed, ...
 )->Run:
     "Train a model on labels alone, with the same loop: how teachers are made, and the student's own best."
     return distill(None, model, data, **{'label_weight': 1., **options})

@@ -74,6 +74,7 @@ def play(name, referee=Referee, **options):
         return distill(teacher(), student(), loader(generator=torch.Generator().manual_seed(9)), epochs=3, referee=referee(), **options)
     if name == 'workers':
         many = loader(num_workers=2, persistent_workers=True)
+        with torch.random.fork_rng(): next(iter(many))      # its workers are alive, and somewhere in their chance
         return distill(teacher(), student(), many, epochs=3, augmentor=v2.RandomAffine(10, (0.1,0.1)), referee=referee(), **options)
     if name == 'bf16':
         return distill(teacher(), student(), images(), batch_size=16, epochs=3, precision='bf16', **learned, **options)

@@ -1,0 +1,446 @@
+"hardkd.cli: what the shell command writes, says and answers; every demo here is a short one on few digits."
+import base64, contextlib, io, json, math, os, re, shlex, signal, statistics, subprocess, sys, time, urllib.error
+from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+from torchvision import datasets
+import hardkd
+from hardkd import cli, train as loop
+from hardkd.data import digits
+from hardkd.models import pretrained
+from hardkd.spatial import GENERATORS, SpatialAugmentor
+from test_data import write_mnist
+
+ROOT = Path(__file__).resolve().parents[1]
+METHODS = ['teacher', 'student', 'kd', 'kd_fixed', 'hard']
+FRACTIONS = ['test', 'translate', 'map_mean', 'map_worst']
+ROW = {'method', *FRACTIONS, 'seconds', 'student_steps', 'augmentor_steps'}
+TRAIN, TEST = 512, 40     # 4 batches, and little to evaluate
+train, test = (part.subset(n) for part, n in zip(digits(), (TRAIN, TEST)))
+
+
+def few_digits(full=False, root='data'): return digits(full, root) if full else (train, test)
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch):
+    monkeypatch.setattr(cli, 'digits', few_digits)
+
+
+def say(*words):
+    "A command in this process: its exit code, what it printed, its complaints."
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+        try: code = cli.main([str(w) for w in words])
+        except SystemExit as stop: code = stop.code
+    return SimpleNamespace(code=code, out=out.getvalue(), err=err.getvalue())
+
+
+def start(*words, **options):
+    "The same in a process of its own, which Ctrl-C reaches."
+    few = f"cli.digits = lambda *a, **k: tuple(part.subset({TEST}) for part in digits())"
+    code = f'import sys; from hardkd import cli, digits; {few}; sys.exit(cli.main())'
+    env = os.environ | {'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'}
+    return subprocess.Popen([sys.executable, '-c', code, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env,
+                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler), **options)
+
+
+def strict(path):
+    "JSON without NaN and Infinity, which others cannot read."
+    def no(name): raise AssertionError(name)
+    return json.loads(Path(path).read_text(), parse_constant=no)
+
+
+def numbers(rows): return [{k: v for k, v in row.items() if k != 'seconds'} for row in rows]
+
+
+@pytest.fixture(scope='module')
+def shown(tmp_path_factory):
+    "One demo that many tests look at."
+    out = tmp_path_factory.mktemp('shown')/'new'/'a <b>&"c'
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cli, 'digits', few_digits)
+        said = say('demo', '--out', out, '--epochs', 1, '--quiet')
+    assert said.code == 0, said.err
+    return SimpleNamespace(out=out, said=said, result=strict(out/'demo.json'), page=(out/'demo.html').read_text(encoding='utf-8'))
+
+
+# --- what a demo leaves behind
+
+def test_demo_json(shown):
+    result = shown.result
+    assert {'seed', 'seconds', 'rows', 'widths'} <= set(result)
+    assert result['seed'] == 0 and 0 < result['seconds'] < 600
+    assert [row['method'] for row in result['rows']] == METHODS
+    for row in result['rows']:
+        assert set(row) == ROW
+        assert all(isinstance(row[k], (int, float)) and 0 <= row[k] <= 1 for k in FRACTIONS)
+        assert row['map_worst'] <= row['map_mean']
+        assert row['student_steps'] == (0 if row['method'] == 'teacher' else TRAIN//128)
+        assert row['augmentor_steps'] == 0 and row['seconds'] >= 0
+    assert result['rows'][0]['test'] > .9
+    assert list(result['widths']) == list(GENERATORS) and all(0 < w < 1 for w in result['widths'].values())
+
+
+def test_demo_writes_nothing_else(shown):
+    assert {p.name for p in shown.out.iterdir()} == {'demo.json', 'demo.png', 'demo.html'}
+
+
+def test_the_table_says_what_the_json_says(shown):
+    lines = [re.split(r'  +', line.strip()) for line in shown.said.out.splitlines()]
+    assert lines[0] == ['method', 'test', 'translate', 'map mean', 'map worst', 'seconds', 'student steps', 'augmentor steps']
+    for line, row in zip(lines[1:6], shown.result['rows']):
+        assert line[0] == cli.METHODS[row['method']]
+        assert line[1:5] == [f'{row[k]:.2%}' for k in FRACTIONS]
+        assert line[6:] == [str(row['student_steps'])[:-2] or '0', '0']
+    assert f"tx ±{shown.result['widths']['tx']*28:.1f} px" in shown.said.out
+    assert str(shown.out/'demo.html') in shown.said.out.splitlines()[-1]
+
+
+def test_quiet_shows_no_bars(shown): assert '%|' not in shown.said.err and shown.said.err.count('\n') == 4
+
+
+def test_demo_png(shown):
+    with Image.open(shown.out/'demo.png') as picture:
+        picture.verify()
+    with Image.open(shown.out/'demo.png') as picture:
+        assert picture.format == 'PNG' and min(picture.size) >= 400
+        assert np.asarray(picture.convert('L')).std() > 10
+
+
+class Page(HTMLParser):
+    "Elements, attributes and texts of a page that opens and closes what it should."
+    EMPTY = {'meta', 'img', 'br', 'hr'}
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.tags, self.attributes, self.text = [], [], [], ''
+        self.feed(text)
+        self.close()
+        assert self.open == []
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.attributes += [(tag, *pair) for pair in attributes]
+        if tag not in self.EMPTY: self.open.append(tag)
+    def handle_endtag(self, tag): assert self.open.pop() == tag
+    def handle_data(self, data): self.text += data
+
+
+def test_demo_page_needs_nothing_else(shown):
+    page = Page(shown.page)
+    assert not {'script', 'link', 'iframe', 'object', 'a', 'base', 'form'} & set(page.tags)
+    assert not re.search(r'https?:|href|url\(|@import|\bfile:', shown.page)
+    sources = [value for tag, name, value in page.attributes if name in ('src', 'srcset', 'action', 'data', 'poster')]
+    assert sources and all(s.startswith('data:image/png;base64,') for s in sources)
+    for s in sources:
+        with Image.open(io.BytesIO(base64.b64decode(s.split(',', 1)[1], validate=True))) as picture: picture.verify()
+    assert not any(name.startswith('on') for _, name, _ in page.attributes)
+    assert ('html', 'lang', 'en') in page.attributes and ('meta', 'charset', 'utf-8') in page.attributes
+
+
+def test_demo_page_tells_the_numbers(shown):
+    text = ' '.join(Page(shown.page).text.split())
+    for row in shown.result['rows']:
+        assert cli.METHODS[row['method']] in text
+        for k in FRACTIONS: assert f'{row[k]:.2%}'.removesuffix('%') in text, (row['method'], k)
+    for words in ('Learned widths', f"tx ±{shown.result['widths']['tx']*28:.1f} px", f'{TRAIN} training images', hardkd.__version__): assert words in text
+
+
+def test_demo_page_escapes(shown):
+    assert 'b' not in Page(shown.page).tags                # the folder is called a <b>&"c, and stands in the command
+    assert 'a <b>&"c' in Page(shown.page).text
+    assert shlex.split(shown.result['command']) == ['hardkd', 'demo', '--out', str(shown.out), '--epochs', '1', '--quiet']
+
+
+# --- choices
+
+def test_seeds_give_means_and_spreads(shown, tmp_path):
+    said = say('demo', '--out', tmp_path, '--epochs', 1, '--seeds', 2)
+    assert said.code == 0, said.err
+    result = strict(tmp_path/'demo.json')
+    assert len(result['runs']) == 2 and numbers(result['runs'][0]) == numbers(shown.result['runs'][0])   # the first seed alone
+    assert numbers(result['runs'][0][1:]) != numbers(result['runs'][1][1:])
+    for row, *runs in zip(result['rows'], *result['runs']):
+        assert set(row) == ROW | {'sd'} and set(row['sd']) == set(FRACTIONS)
+        for k in FRACTIONS:
+            assert row[k] == pytest.approx(statistics.mean(r[k] for r in runs), abs=1e-6)
+            assert row['sd'][k] == pytest.approx(statistics.stdev(r[k] for r in runs), abs=1e-6)
+    table = said.out.split('mean ± sd of 2 seeds')[1]
+    kd = result['rows'][2]
+    assert f"{kd['test']:.2%} ± {kd['sd']['test']*100:.2f}" in table
+    assert '%|' in said.err                                # bars, unless --quiet
+    by_seed = result['widths_by_seed']
+    assert result['widths'] == pytest.approx({g: statistics.mean(w[g] for w in by_seed) for g in GENERATORS})
+
+
+def test_what_is_described_is_the_mean(tmp_path, monkeypatch):
+    "With several seeds the page speaks of the mean of the widths, as its table does."
+    class Augmentor(SpatialAugmentor):
+        made = 0
+        def __init__(self, *given):
+            if not given: Augmentor.made += 1
+            super().__init__(*given or (.1*Augmentor.made,))
+    monkeypatch.setattr(cli, 'SpatialAugmentor', Augmentor)
+    assert say('demo', '--out', tmp_path, '--epochs', .1, '--seeds', 2, '--quiet').code == 0
+    result = strict(tmp_path/'demo.json')
+    assert result['widths']['tx'] == pytest.approx(.15)
+    assert 'tx ±4.2 px' in Page((tmp_path/'demo.html').read_text()).text
+
+
+def test_another_seed(shown, tmp_path):
+    assert say('demo', '--out', tmp_path, '--epochs', 1, '--seed', 1, '--quiet').code == 0
+    result = strict(tmp_path/'demo.json')
+    assert result['seed'] == 1 and numbers(result['rows'][1:]) != numbers(shown.result['rows'][1:])
+    assert numbers(result['rows'][:1]) == numbers(shown.result['rows'][:1])     # the same teacher
+
+
+def test_other_teacher_and_student(tmp_path, monkeypatch):
+    "The teacher does not ship: it is trained once, kept, and found again."
+    words = 'demo', '--teacher', 'mlp', '--student', 'vit', '--epochs', .05, '--out', tmp_path, '--quiet'
+    students, real = [], cli.distill
+    def seen(teacher, student, *args, **options):
+        students.append(student)
+        return real(teacher, student, *args, **options)
+    monkeypatch.setattr(cli, 'distill', seen)
+    assert say(*words).code == 0
+    first = strict(tmp_path/'demo.json')
+    assert (first['teacher'], first['student']) == ('mlp', 'vit') and first['rows'][0]['seconds'] > 0
+    assert {type(s).__name__ for s in students} == {'VisionTransformer'} and len(students) == 4
+    assert first['rows'][0]['test'] > .5 and {r['student_steps'] for r in first['rows'][1:]} == {1}
+    kept = pretrained('mlp', tmp_path)
+    assert kept.manifest['recipe'] == 'hardkd demo --teacher mlp' and len(kept[1].weight) == 512
+    monkeypatch.setattr(cli, 'train_from_labels', None)
+    assert say(*words, '--student', 'mlp').code == 0
+    assert strict(tmp_path/'demo.json')['rows'][0] == first['rows'][0]
+
+
+def test_a_fair_game(monkeypatch, tmp_path):
+    "All four start from the same weights, take equally many steps from the same seed; only two augment, only one learns how."
+    seen, real = {}, cli.distill
+    def watched(teacher, student, data, augmentor=None, **options):
+        learns = isinstance(augmentor, nn.Module) and any(p.requires_grad for p in augmentor.parameters())
+        key = len(seen)
+        seen[key] = dict(weights=[p.clone() for p in student.parameters()], teacher=teacher, augmentor=augmentor, learns=learns, seed=options['seed'])
+        run = real(teacher, student, data, augmentor=augmentor, **options)
+        seen[key]['steps'] = run.steps['student']
+        return run
+    monkeypatch.setattr(cli, 'distill', watched)
+    teacher = pretrained('shift_cnn')
+    runs = cli.train_students(teacher, 'mlp', train, 3, False, tmp_path, epochs=1, progress=False)
+    assert list(runs) == METHODS[1:] and list(tmp_path.iterdir()) == []
+    for game in seen.values():
+        assert all(torch.equal(a, b) for a, b in zip(game['weights'], seen[0]['weights']))
+        assert (game['seed'], game['steps']) == (3, TRAIN//128)
+    assert [g['teacher'] is not None for g in seen.values()] == [False, True, True, True]
+    assert [g['augmentor'] is not None for g in seen.values()] == [False, False, True, True]
+    assert [g['learns'] for g in seen.values()] == [False, False, False, True]
+    assert runs['hard'].trace is not None
+
+
+# --- whole MNIST
+
+def test_full_from_a_folder(tmp_path):
+    write_mnist(tmp_path/'root'/'MNIST'/'raw', n=200, m=30)
+    words = 'demo', '--full', '--root', tmp_path/'root', '--out', tmp_path/'out', '--epochs', 1, '--quiet'
+    said = say(*words)
+    assert said.code == 0, said.err
+    result = strict(tmp_path/'out'/'demo.json')
+    assert result['images'] == 200 and {r['student_steps'] for r in result['rows'][1:]} == {1}
+    assert result['rows'][0]['seconds'] > 0                # the shipped teacher has not seen these: one is trained, and kept
+    assert pretrained('shift_cnn-full', tmp_path/'out').manifest['recipe'].endswith('--full')
+
+
+def test_full_without_a_network(tmp_path, monkeypatch):
+    def no_network(*args, **kwargs): raise urllib.error.URLError('no route to host')
+    monkeypatch.setattr(datasets.mnist, 'download_and_extract_archive', no_network)
+    said = say('demo', '--full', '--root', tmp_path/'none', '--out', tmp_path/'out')
+    assert said.code == 1 and said.out == '' and said.err.count('\n') == 1
+    for words in ('hardkd demo: root: got', 'no route to host', "on another machine and copy its folder 'data' here"): assert words in said.err
+
+
+# --- stopping and going on
+
+class Counted:
+    "Counts the turns of all games; Ctrl-C in the turn that is given."
+    def __init__(self, monkeypatch, stop=None):
+        self.turns, self.stop, self.take = 0, stop, loop.take_turn
+        monkeypatch.setattr(loop, 'take_turn', self)
+    def __call__(self, *args):
+        self.turns += 1
+        if self.turns == self.stop: signal.raise_signal(signal.SIGINT)
+        return self.take(*args)
+
+
+def test_resume_goes_on(shown, tmp_path):
+    "Stopped in the second turn of KD + fixed: two students are kept whole, one in part; what comes out is as if never stopped."
+    words, before = ('demo', '--out', tmp_path, '--epochs', 1, '--resume', '--quiet'), signal.getsignal(signal.SIGINT)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cli, 'digits', few_digits)
+        first = Counted(patch, stop=10)
+        said = say(*words)
+    assert said.code == 130 and first.turns == 10 and said.err.splitlines()[-1] == 'hardkd demo: stopped'
+    assert signal.getsignal(signal.SIGINT) is before
+    assert {p.name for p in tmp_path.iterdir()} == {'student-0.pt', 'kd-0.pt', 'kd_fixed-0.pt'}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cli, 'digits', few_digits)
+        second = Counted(patch)
+        said = say(*words)
+    assert said.code == 0, said.err
+    assert second.turns == 4*TRAIN//128 - 10
+    result = strict(tmp_path/'demo.json')
+    assert numbers(result['rows']) == numbers(shown.result['rows']) and result['widths'] == shown.result['widths']
+
+
+def test_without_resume_nothing_is_kept(tmp_path, monkeypatch):
+    Counted(monkeypatch, stop=6)
+    assert say('demo', '--out', tmp_path, '--epochs', 1, '--quiet').code == 130
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_in_a_process(tmp_path):
+    process = start('demo', '--out', tmp_path, '--epochs', 10**6, '--quiet', cwd=tmp_path)
+    try:
+        assert process.stderr.readline() == 'seed 0: student alone\n'
+        time.sleep(.5)
+        process.send_signal(signal.SIGINT)
+        started = time.perf_counter()
+        out, err = process.communicate(timeout=60)
+        assert time.perf_counter() - started < 10
+    finally: process.kill()
+    assert process.returncode == 130 and err.splitlines()[-1] == 'hardkd demo: stopped' and 'Traceback' not in err
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- the shell's customs
+
+def test_console_script():
+    script = Path(sys.executable).with_name('hardkd')
+    done = subprocess.run([script, '--version'], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, '') and done.stdout.startswith(f'hardkd {hardkd.__version__}, torch 2.')
+
+
+def test_codes_of_a_process(tmp_path):
+    (tmp_path/'file').touch()
+    ways = {1: ('demo', '--out', tmp_path/'file'/'out'), 2: ('demo', '--student', 'mpl')}
+    for code, process in [(code, start(*words, cwd=tmp_path)) for code, words in ways.items()]:
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == code and out == '' and 'Traceback' not in err
+        assert code == 2 or (err.count('\n') == 1 and err.startswith('hardkd demo: ') and str(tmp_path/'file') in err)
+        assert code == 1 or ("'mpl'" in err and 'mlp' in err)
+
+
+@pytest.mark.parametrize('words,named', [
+    ((), 'COMMAND'), (('dmeo',), 'dmeo'), (('weights',), 'DIR'), (('demo', '--teacher', 'xyz'), '--teacher'), (('demo', '--student', 'XYZ'), '--student'),
+    (('demo', '--seeds', '0'), '--seeds'), (('demo', '--seeds', 'two'), '--seeds'), (('demo', '--seed', '-1'), '--seed'), (('demo', '--seed', '1.5'), '--seed'),
+    (('demo', '--epochs', '0'), '--epochs'), (('demo', '--epochs', 'nan'), '--epochs'), (('demo', '--precision', 'half'), '--precision'),
+    (('demo', '--fast'), '--fast'), (('demo', 'more'), 'more')])
+def test_wrong_words(words, named, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said = say(*words)
+    assert said.code == 2 and said.out == '' and named in said.err.splitlines()[-1]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize('words', [('--version',), ('--help',), ('demo', '--help'), ('weights', '--help')])
+def test_asking_for_help(words):
+    said = say(*words)
+    assert said.code == 0 and said.err == '' and ('hardkd' in said.out)
+    if words == ('demo', '--help'):
+        for option in ('--out', '--full', '--root', '--teacher', '--student', '--seed', '--seeds', '--epochs', '--resume', '--quiet'): assert option in said.out
+
+
+def no_work(*args, **kwargs): raise AssertionError('the complaint came too late')
+
+
+@pytest.mark.parametrize('make,words,named', [
+    (lambda out: out.touch(), (), 'out'),                                          # a file where the folder should be
+    (lambda out: (out/'demo.json').mkdir(parents=True), (), 'demo.json'),          # a folder where a file should be
+    (lambda out: out.symlink_to('/proc'), (), 'out'),                              # nobody can write there
+    (lambda out: None, ('--seed', 10**30), 'seed'),
+    (lambda out: None, ('--precision', 'fp16'), 'precision')], ids=['file', 'folder', 'unwritable', 'seed', 'precision'])
+def test_complaints_come_before_the_work(make, words, named, tmp_path, monkeypatch):
+    if '--precision' in words and torch.accelerator.is_available(): pytest.skip('an accelerator has 16-bit floats')
+    make(tmp_path/'out')
+    for work in ('evaluate', 'take_turn'): monkeypatch.setattr(cli if work == 'evaluate' else loop, work, no_work)
+    said = say('demo', '--out', tmp_path/'out', '--epochs', .1, '--quiet', *words)
+    assert said.code in (1, 2) and said.err.splitlines()[-1].startswith('hardkd demo: ') and 'Traceback' not in said.err and named in said.err.splitlines()[-1]
+
+
+def test_bad_files_are_named(tmp_path):
+    words = 'demo', '--epochs', .1, '--quiet', '--out', tmp_path
+    (tmp_path/'student-0.pt').write_bytes(b'not a checkpoint')
+    said = say(*words, '--resume')
+    assert said.code == 1 and 'student-0.pt' in said.err.splitlines()[-1] and said.err.splitlines()[-1].startswith('hardkd demo: resume: got')
+    (tmp_path/'student-0.pt').unlink()
+    assert say(*words, '--resume').code == 0
+    said = say(*words, '--resume', '--student', 'cnn')     # kept by another student
+    assert said.code == 1 and said.err.splitlines()[-1].startswith('hardkd demo: resume: got a run with')
+    assert say(*words, '--teacher', 'mlp').code == 0
+    path = tmp_path/'mlp.safetensors'
+    path.write_bytes(path.read_bytes()[:-1] + b'?')
+    hardkd.asset.cache_clear()
+    said = say(*words, '--teacher', 'mlp')
+    assert said.code == 1 and 'sha256' in said.err and said.err.count('\n') == 1
+
+
+def test_a_loss_that_is_not_finite_is_a_failure(tmp_path, monkeypatch):
+    def broken(*args, **kwargs): raise loop.NotFinite('loss: not finite')
+    monkeypatch.setattr(cli, 'distill', broken)
+    said = say('demo', '--epochs', .1, '--quiet', '--out', tmp_path)
+    assert said.code == 1 and said.err.splitlines()[-1] == 'hardkd demo: loss: not finite'
+
+
+# --- weights
+
+def test_weights(tmp_path, monkeypatch):
+    monkeypatch.setattr(cli, 'RECIPES', {name: (.5, .5, lr) for name, (_, _, lr) in cli.RECIPES.items()})
+    said = say('weights', tmp_path/'new', '--quiet')
+    assert said.code == 0, said.err
+    names = {p.name for p in (tmp_path/'new').iterdir()}
+    assert names == {'manifest.json', 'shift_cnn.safetensors', 'mlp_kd.safetensors', 'mlp_hard.safetensors'}
+    for name in ('shift_cnn', 'mlp_kd', 'mlp_hard'):
+        model = pretrained(name, tmp_path/'new')
+        assert model(test.x).shape == (TEST, 10) and not model.training
+        assert model.manifest['recipe'].startswith('hardkd weights') and set(FRACTIONS) <= set(model.manifest['metrics'])
+        assert name in said.out
+    (tmp_path/'file').touch()
+    assert say('weights', tmp_path/'file').code == 1
+
+
+# --- the parts
+
+class Always(nn.Module):
+    "Sees a three, whatever it is shown."
+    def forward(self, x): return nn.functional.one_hot(torch.full((len(x),), 3), 10).float()
+
+
+def test_evaluate():
+    share = (test.y == 3).float().mean().item()
+    seen = cli.evaluate(Always(), test)
+    assert seen.pop('map').shape == (9, 9)
+    assert seen == pytest.approx(dict.fromkeys(FRACTIONS, share))
+
+
+def test_models_hang_on_their_seed_alone():
+    before = torch.get_rng_state()
+    a, b, c = (cli.make_model('mlp', seed)[1].weight for seed in (4, 4, 5))
+    assert torch.equal(a, b) and not torch.equal(a, c)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_every_factory_has_a_recipe():
+    assert set(cli.FACTORIES) == set(cli.RECIPES)
+    for few, many, lr in cli.RECIPES.values(): assert few > 0 and many > 0 and 0 < lr < .1
+
+
+def test_table_of_means():
+    row = dict(method='kd', **dict.fromkeys(FRACTIONS, .5), seconds=3., student_steps=10, augmentor_steps=0, map=None)
+    one, = cli.mean_rows([[row]])
+    assert one == {k: v for k, v in row.items() if k != 'map'}
+    two, = cli.mean_rows([[row], [row | dict(test=.7, seconds=5.)]])
+    assert two['test'] == pytest.approx(.6) and two['sd']['test'] == pytest.approx(math.sqrt(.02)) and two['seconds'] == 4 and two['sd']['map_mean'] == 0
+    heading, line = cli.table_text([two]).splitlines()
+    assert len(heading) == len(line) and line.startswith('KD ') and '60.00% ± 14.14' in line
