@@ -21,7 +21,7 @@ def hardness(
     teacher_hard_logits:Tensor,   # (N,K) on hard_x
     teacher_logits:Tensor,        # (N,K) on x
     temperature:float=4.,         # softens all, > 0
-    invariance_weight:float=1.,  # how much the teacher's change of mind costs, >= 0
+    invariance_weight:float=1.,   # how much the teacher's change of mind costs, >= 0
 )->Tensor:                        # (N,) what the augmentor climbs, nats times temperature²
     "Teacher and student disagree on the hard image while the teacher does not change its mind (HARD, arXiv 2305.14890v2)."
     apart = disagreement(student_hard_logits, teacher_hard_logits, temperature)
@@ -34,36 +34,48 @@ def student_sensitivity(
     teacher_hard_logits:Tensor,   # (N,K) on hard_x
     teacher_logits:Tensor,        # (N,K) on x
     temperature:float=4.,         # softens all, > 0
-    invariance_weight:float=1.,  # how much the teacher's change of mind costs, >= 0
+    invariance_weight:float=1.,   # how much the teacher's change of mind costs, >= 0
 )->Tensor:                        # (N,) what the augmentor climbs, nats times temperature²
     "The sibling of `hardness`: the *student* changes its mind while the teacher does not."
     swayed = disagreement(student_hard_logits, student_logits, temperature)
     return swayed - invariance_weight*disagreement(teacher_hard_logits, teacher_logits, temperature)
 
 # %% ../nbs/08_hard.ipynb #a43f07b3
+_OFFERED = 'student_hard_logits', 'student_logits', 'teacher_hard_logits', 'teacher_logits', 'temperature', 'invariance_weight'
+
+def _wishes(objective):
+    "Which of the things offered an objective asks for; `**others` stands for all but the student's logits on x, a pass more."
+    if not callable(objective): refuse('objective', repr(objective), 'functions of logits', TypeError)
+    asked = inspect.signature(objective).parameters.values()
+    named = {p.name for p in asked if p.kind is not p.VAR_KEYWORD}
+    for name in [p.name for p in asked if p.name in named and p.default is p.empty]:
+        if name not in _OFFERED: refuse('objective', f'a function of {name!r}', f"functions of {', '.join(_OFFERED)}")
+    return named if len(named) == len(asked) else named | ({*_OFFERED} - {'student_logits'})
+
 class AugmentorLoss:
     "What the augmentor minimises: minus the objective, on the images it makes. Gradients flow through both models, which are held."
     def __init__(self,
         teacher:nn.Module,            # frozen
         student:nn.Module,            # held while the augmentor plays
-        objective=hardness,           # of the logits that it names: student_hard_logits, teacher_hard_logits, student_logits, teacher_logits
+        objective=hardness,           # of what it names: student_hard_logits, student_logits, teacher_hard_logits, teacher_logits, ...
         temperature:float=4.,         # softens all
-        invariance_weight:float=1.,  # >= 0
+        invariance_weight:float=1.,   # >= 0
     ):
-        check_number('invariance_weight', invariance_weight, 0)
         self.teacher, self.student, self.objective = teacher, student, objective
-        self.options = dict(temperature=temperature, invariance_weight=invariance_weight)
-        self.wants_clean = 'student_logits' in inspect.signature(objective).parameters
+        self.temperature = check_number('temperature', temperature, above=0)
+        self.invariance_weight = check_number('invariance_weight', invariance_weight, 0)
+        self.wishes = _wishes(objective)
 
     def __call__(self, augmentor, batch):
         hard_x = batch.augmented(augmentor)
-        logits = dict(student_hard_logits=self.student(hard_x), teacher_hard_logits=self.teacher(hard_x), teacher_logits=batch.teacher_logits)
-        if self.wants_clean: logits['student_logits'] = self.student(batch.x)
-        climbed = self.objective(**logits, **self.options).mean()
+        logits = dict(student_hard_logits=self.student(hard_x), teacher_hard_logits=self.teacher(hard_x),
+                      teacher_logits=batch.teacher_logits)
+        if 'student_logits' in self.wishes: logits['student_logits'] = self.student(batch.x)
+        offered = logits | dict(temperature=self.temperature, invariance_weight=self.invariance_weight)
+        climbed = self.objective(**{name: v for name,v in offered.items() if name in self.wishes}).mean()
         with torch.no_grad():
-            temperature = self.options['temperature']
-            apart = disagreement(logits['student_hard_logits'], logits['teacher_hard_logits'], temperature).mean()
-            swayed = disagreement(logits['teacher_hard_logits'], logits['teacher_logits'], temperature).mean()
+            apart = disagreement(logits['student_hard_logits'], logits['teacher_hard_logits'], self.temperature).mean()
+            swayed = disagreement(logits['teacher_hard_logits'], logits['teacher_logits'], self.temperature).mean()
         return -climbed, dict(hardness=climbed.detach(), disagreement=apart, teacher_change=swayed)
 
 # %% ../nbs/08_hard.ipynb #87b3380a
@@ -72,13 +84,13 @@ def distill(
     student:nn.Module,             # the same shapes; trained in place
     data,                          # `Images`, or a DataLoader of (x,y) batches
     *,
-    augmentor=None,                # learned: `SpatialAugmentor()`, trained in place; fixed: its `fixed()`, or a transform of one image; None: plain
+    augmentor=None,                # `SpatialAugmentor()`: learns; its `fixed()`, or a transform of one image: fixed; None: plain
     objective=hardness,            # what a learned augmentor climbs, or `student_sensitivity`
     invariance_weight:float=1.,   # how much the teacher's change of mind costs it
     augmentor_lr:float=0.02,       # of its optimiser, Adam
     temperature:float=4.,          # softens teacher and student
     referee:Referee=None,          # whose turn it is
-    **options,                     # of `hardkd.train.distill` and `play`: kd_weight, label_weight, epochs, batch_size, seed, trace, checkpoint, resume, ...
+    **options,                     # of `hardkd.train.distill` and `play`: epochs, batch_size, seed, trace, checkpoint, resume, ...
 )->Run:
     "Distillation's front door: plain, with a fixed augmentation, or with one that learns to be hard (HARD, arXiv 2305.14890v2)."
     options = dict(augmentor=augmentor, temperature=temperature, referee=referee, **options)

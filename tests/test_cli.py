@@ -400,8 +400,9 @@ def test_weights(tmp_path, monkeypatch):
     said = say('weights', tmp_path/'new', '--quiet')
     assert said.code == 0, said.err
     names = {p.name for p in (tmp_path/'new').iterdir()}
-    assert names == {'manifest.json', 'shift_cnn.safetensors', 'mlp_kd.safetensors', 'mlp_hard.safetensors'}
-    for name in ('shift_cnn', 'mlp_kd', 'mlp_hard'):
+    shipped = {p.name for p in Path(hardkd.__file__).parent.glob('assets/*.safetensors')}
+    assert names == shipped | {'manifest.json'} and len(shipped) > 0
+    for name in cli.SHIPPED:
         model = pretrained(name, tmp_path/'new')
         assert model(test.x).shape == (TEST, 10) and not model.training
         assert model.manifest['recipe'].startswith('hardkd weights') and set(FRACTIONS) <= set(model.manifest['metrics'])
