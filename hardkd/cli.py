@@ -8,12 +8,12 @@ __all__ = ['FACTORIES', 'RECIPES', 'TAUGHT_SHIFTS', 'FIXED', 'METHODS', 'PERCENT
            'summary', 'demo', 'build_weights', 'parser', 'main']
 
 # %% ../nbs/14_scale.ipynb #0d6d293f
-import argparse, json, sys, time
+import argparse, json, shlex, sys, tempfile, time
 from functools import partial
 from pathlib import Path
 import torch
 import hardkd
-from .data import Images, digits
+from .data import Images, digits, refuse
 from .hard import distill
 from .kit import figure_png, html_page, story_figure, table_html
 from .models import (accuracy, cnn, mlp, pretrained, pretrained_names, resnet18, save_pretrained, shift_cnn,
@@ -155,6 +155,17 @@ def write_results(
         f"Made by {result['command']} with hardkd {hardkd.__version__}, torch {torch.__version__}."])
     (out/'demo.html').write_text(page, encoding='utf-8')
 
+def _folder(out):
+    "The folder that the results go to, or an error before the work."
+    out = Path(out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out): pass
+        for name in 'demo.json', 'demo.png', 'demo.html':
+            if (out/name).is_dir(): raise IsADirectoryError(f'{name} is a folder')
+    except OSError as e: refuse('out', f'{str(out)!r} ({e})', 'folders that can be written to')
+    return out
+
 def summary(
     tables:list,   # one list of rows a seed
     runs:list,     # one {method: Run} a seed
@@ -165,7 +176,7 @@ def summary(
     mean = {g: sum(w[g] for w in widths)/len(widths) for g in widths[0]}
     by_seed = [[{k: v for k,v in row.items() if k != 'map'} for row in table] for table in tables]
     return dict(seeds=len(tables), rows=mean_rows(tables), widths=mean, widths_by_seed=widths, runs=by_seed,
-                described=runs[-1]['hard'].augmentor.describe(), **settings)
+                described=SpatialAugmentor(mean).describe(), **settings)
 
 def demo(
     out='hardkd-demo',           # folder for demo.json, demo.png, demo.html
@@ -180,16 +191,16 @@ def demo(
     **options,                   # resume, precision, progress: of training
 )->dict:                         # as written to demo.json
     "The toy end to end: teacher, student alone, KD, KD with fixed warps, HARD; a table, a picture, a page."
-    started, out = time.perf_counter(), Path(out)
-    out.mkdir(parents=True, exist_ok=True)
+    started, out = time.perf_counter(), _folder(out)
     train, test = digits(full=full, root=root)
     settings = dict(seed=seed, command=command, teacher=teacher, student=student, images=len(train))
     how = {k: v for k,v in options.items() if k != 'resume'}
     net, taught = get_teacher(teacher, train, 0, full, out, **how)
-    best = dict(method='teacher', seconds=taught, student_steps=0, augmentor_steps=0, **evaluate(net, test))
     tables, played = [], []
     for s in range(seed, seed+seeds):
-        runs = train_students(net, student, train, s, full, out, epochs, **options)
+        runs = train_students(net, student, train, s, full, out, epochs, **options)     # complains before it works
+        if s == seed:
+            best = dict(method='teacher', seconds=taught, student_steps=0, augmentor_steps=0, **evaluate(net, test))
         played.append(runs)
         tables.append([best] + [dict(method=m, seconds=r.seconds, student_steps=r.steps['student'],
                                      augmentor_steps=r.steps.get('augmentor', 0), **evaluate(r.student, test))
@@ -220,10 +231,11 @@ def build_weights(
         print(name, metrics)
 
 # %% ../nbs/14_scale.ipynb #2a8f82f7
-def _number(kind, low):
+def _number(kind, low, high=float('inf')):
     def number(text):
         value = kind(text)
-        if value < low: raise argparse.ArgumentTypeError(f'got {text}, allowed are numbers from {low}')
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f'got {text}, allowed are numbers from {low} to {high}')
         return value
     number.__name__ = kind.__name__
     return number
@@ -242,9 +254,9 @@ def parser()->argparse.ArgumentParser:
     d.add_argument('--teacher', default='shift_cnn', choices=FACTORIES,
                    help='trained first, and kept in DIR, unless it ships')
     d.add_argument('--student', default='mlp', choices=FACTORIES, help='trained four times a seed')
-    d.add_argument('--seed', type=_number(int, 0), default=0, help='the first seed')
+    d.add_argument('--seed', type=_number(int, 0, 2**64-1), default=0, help='the first seed')
     d.add_argument('--seeds', type=_number(int, 1), default=1, help='how many seeds')
-    d.add_argument('--epochs', type=_number(float, .01), help="of each student, instead of its recipe's")
+    d.add_argument('--epochs', type=_number(float, .01, 1e6), help="of each student, instead of its recipe's")
     d.add_argument('--precision', default='no', choices=('no','bf16','fp16'), help='32 bits, or mixed')
     d.add_argument('--resume', action='store_true', help='keep checkpoints in DIR, and go on from those that are there')
     w = commands.add_parser('weights', help='train the shipped models again')
@@ -260,7 +272,7 @@ def main(
     asked = vars(parser().parse_args(words))
     command, asked['progress'] = asked.pop('command'), not asked.pop('quiet')
     try:
-        if command == 'demo': demo(**asked, command=' '.join(['hardkd', *words]))
+        if command == 'demo': demo(**asked, command=shlex.join(['hardkd', *words]))
         else: build_weights(**asked)
     except (ValueError, TypeError, OSError, NotFinite) as e:
         print(f'hardkd {command}: {e}', file=sys.stderr)

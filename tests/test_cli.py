@@ -413,16 +413,19 @@ def test_weights(tmp_path, monkeypatch):
 
 # --- the parts
 
-class Always(nn.Module):
-    "Sees a three, whatever it is shown."
-    def forward(self, x): return nn.functional.one_hot(torch.full((len(x),), 3), 10).float()
+class Centred(nn.Module):
+    "Right about the test images as they are, wrong about all others."
+    def forward(self, x):
+        known = (x[:, None] == test.x[None]).flatten(2).all(2)
+        return nn.functional.one_hot(torch.where(known.any(1), test.y[known.int().argmax(1)], (test.y[:1]+1) % 10), 10).float()
 
 
 def test_evaluate():
-    share = (test.y == 3).float().mean().item()
-    seen = cli.evaluate(Always(), test)
-    assert seen.pop('map').shape == (9, 9)
-    assert seen == pytest.approx(dict.fromkeys(FRACTIONS, share))
+    seen, once = cli.evaluate(Centred(), test), 1/81
+    assert (seen['test'], seen['map'][4, 4]) == (1, 1) and seen['map'].shape == (9, 9)
+    assert seen['translate'] < .4 and seen['map_worst'] == seen['map'].min() < .4 and once < seen['map_mean'] < .4
+    assert seen['map_mean'] == pytest.approx(seen['map'].mean().item())
+    assert cli.evaluate(Centred(), test, map_images=10)['map'][4, 4] == 1
 
 
 def test_models_hang_on_their_seed_alone():
@@ -435,6 +438,17 @@ def test_models_hang_on_their_seed_alone():
 def test_every_factory_has_a_recipe():
     assert set(cli.FACTORIES) == set(cli.RECIPES)
     for few, many, lr in cli.RECIPES.values(): assert few > 0 and many > 0 and 0 < lr < .1
+
+
+def test_only_the_resnet_is_taught_shifts(monkeypatch):
+    seen = []
+    monkeypatch.setattr(cli, 'fit', lambda model, data, augmentor=None, **options: seen.append((augmentor, options)))
+    for name in cli.FACTORIES: cli.train_from_labels(name, train, 7, progress=False)
+    taught = dict(zip(cli.FACTORIES, seen))
+    shifts = taught.pop('resnet18')[0]
+    assert shifts.generators == ('tx', 'ty') and not shifts.raw_widths.requires_grad
+    assert all(augmentor is None for augmentor, _ in taught.values())
+    assert all(options['epochs'] == cli.RECIPES[name][0] and options['seed'] == 7 for name, (_, options) in taught.items())
 
 
 def test_table_of_means():
