@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['RECIPES', 'TAUGHT_SHIFTS', 'FIXED', 'METHODS', 'PERCENT', 'COLUMNS', 'SHIPPED', 'evaluate', 'make_model',
-           'train_from_labels', 'get_teacher', 'train_students', 'mean_rows', 'table_text', 'story_of', 'write_results',
-           'summary', 'demo', 'build_weights', 'parser', 'main']
+           'train_from_labels', 'get_teacher', 'train_students', 'mean_rows', 'table_text', 'method_dots', 'verdict',
+           'story_figure', 'story_of', 'write_results', 'summary', 'demo', 'build_weights', 'parser', 'main']
 
 # %% ../nbs/14_scale.ipynb #0d6d293f
 import argparse, json, shlex, sys, tempfile, time
@@ -13,12 +13,15 @@ from functools import partial
 from pathlib import Path
 import torch
 import hardkd
-from .data import Images, digits, refuse
+from torch import Tensor
+from .data import Images, check_one_of, digits, refuse
 from .hard import distill
-from .kit import figure_png, html_page, story_figure, table_html
+from .kit import figure_png, html_page, looks, table_html
+from .kit import _INK, _PALE, _axes, _bar, _canvas, _check_pictures, _draw_images, _draw_lines, _draw_map
+from .kit import _inches, _lines, _numbers, _wrap, _write
 from .models import FACTORIES, accuracy, pretrained, pretrained_names, save_pretrained
-from .shift import shift_map, translate
-from .spatial import SpatialAugmentor
+from .shift import _maps, shift_map, translate
+from .spatial import SpatialAugmentor, _with_units
 from .train import NotFinite, fit
 
 # %% ../nbs/14_scale.ipynb #d83f322a
@@ -115,6 +118,94 @@ def table_text(
     lines = [headings] + [[cell(row, k) for k in COLUMNS] for row in rows]
     wide = [max(map(len, column)) for column in zip(*lines)]
     return '\n'.join('  '.join([line[0].ljust(wide[0]), *map(str.rjust, line[1:], wide[1:])]) for line in lines)
+
+# %% ../nbs/14_scale.ipynb #06d0169e
+def _runs(rows, metrics):
+    "method -> its runs, the metrics of each in order; or an error that names the row."
+    if not rows or not metrics: raise ValueError('got no rows or no metrics, allowed is at least one of each')
+    runs = {}
+    for i,row in enumerate(rows):
+        for k in 'method', *metrics: check_one_of(f'rows[{i}] has', k, row)
+        values = _numbers(f'rows[{i}]', [row[k] for k in metrics], (1,), 0, 1)
+        runs.setdefault(str(row['method']), []).append(values)
+    return runs
+
+def method_dots(
+    rows,          # one dict a run: 'method' and a fraction for each metric; rows of one method are seeds
+    metrics:dict,  # metric -> heading above its panel
+    title:str='',  # one line above
+):                 # Figure
+    "For each method and metric the mean, every seed, and ± sd, on an axis from 0 to 100 %."
+    runs, said = _runs(rows, metrics), []
+    names = [_wrap(n, 2.) for n in runs]
+    left, tall, top = .4 + max(map(_inches, names)), .42*len(runs), .85 if title else .5
+    fig, sheet = _canvas(left + 2.9*len(metrics), top+tall+.55, title, '')
+    for i,name in enumerate(names): _write(sheet, left-.1, top + .42*(i+.5), name, ha='right', va='center')
+    for j,heading in enumerate(metrics.values()):
+        ax = _axes(fig, left + 2.9*j, top, 1.6, tall, xlabel='%')
+        _write(sheet, left + 2.9*j, top-.08, _wrap(heading, 2.6, 10), 10, va='bottom')
+        for i,((name,v),look) in enumerate(zip(runs.items(), looks(runs).values())):
+            v, style = torch.tensor([100*run[j] for run in v]), dict(color=look['color'], clip_on=False)
+            mean, sd, text = v.mean().item(), v.std(correction=len(v) > 1).item(), f'{v.mean():.1f}'
+            ax.plot([mean], [i], marker=look['marker'], ms=8, mec=_INK, mew=.6, zorder=3, label=name, **style)
+            if len(v) > 1:
+                ax.plot([mean-sd, mean+sd], [i, i], lw=2, **style)
+                ax.plot(v, [i+.3]*len(v), 'o', ms=2.5, color=_PALE, clip_on=False)
+                text += f' ± {sd:.1f}'
+            _write(ax, 110, i, text, va='center'), said.append(f'{name}, {heading}: {text} %')
+        ax.set(xlim=(0, 100), ylim=(len(runs)-.5, -.5), yticks=[], xticks=[0, 50, 100])
+    fig.set_label('; '.join(filter(None, (title, *said))))
+    return fig
+
+# %% ../nbs/14_scale.ipynb #2f822c45
+def verdict(
+    values,  # (2m+1,2m+1) accuracies in [0,1]
+)->str:      # what a model with this map does with shifted images
+    "Sees: keeps 85 % of its centred accuracy on average over all shifts; is blind to: keeps less than 65 %."
+    v = _maps({'values': values})['values']; m = len(v)//2
+    kept = v.mean() / max(v[m,m], 1e-9)
+    return 'sees' if kept >= .85 else 'is blind to' if kept < .65 else 'half sees'
+
+def _check_story(original, hard, maps):
+    "The rows of images, or an error."
+    rows = {'original': original} | dict(hard)
+    for name,v in rows.items():
+        if _check_pictures(name, v).shape != original.shape:
+            raise ValueError(f'{name}: got shape {tuple(v.shape)}, allowed is {tuple(original.shape)}')
+    if len(original) > 12 or len(maps) > 4:
+        raise ValueError(f'got {len(original)} images and {len(maps)} maps, allowed are at most 12 and 4')
+    return rows
+
+def story_figure(
+    original:Tensor,  # (N,C,H,W) images before the augmentor, N 4 to 12
+    hard:dict,        # moment -> (N,C,H,W) the same images as the augmentor made them then
+    maps:dict,        # name -> (2m+1,2m+1) accuracies in [0,1]; the teacher's first; at most 4
+    widths:dict,      # generator -> (steps,) or (seeds,steps) learned widths
+    units:dict=None,  # generator -> (factor, unit), as for `widths_figure`
+    x=None,           # (steps,) when the widths were recorded
+    title:str='Does the student see what its teacher sees?',
+    things:str='shifted digits',  # what the maps are about
+):                    # Figure
+    "Hard images over time, the widths that were learned, and who is right on shifted images, in one picture."
+    rows, maps, (widths, x) = _check_story(original, hard, maps), _maps(maps), _lines('widths', widths, x)
+    ends, n = _with_units(widths, units), len(original)
+    left, tall = 1.8 + .66*max(n, 6), max(.66*len(rows), .17*len(widths) + .6, 2.)
+    wide, low = left + 2.3 + max(map(_inches, ends.values())), tall + 1.65
+    pitch = max((wide-1.1)/len(maps), 2.3); size = min(pitch-.75, 2.6)
+    said = {k: (f'{k}\n{verdict(v)} {things}', f'right on {v.mean():.0%}, at worst {v.min():.0%}')
+            for k,v in maps.items()}
+    summary = '; '.join([*map(': '.join, said.values()), 'learned widths', *ends.values()]).replace('\n', ' ')
+    fig, sheet = _canvas(max(wide, len(maps)*pitch + 1.1), low+size+.75, title, summary)
+    _write(sheet, .15, .5, '1  What the augmentor makes of the images', 10, weight='bold')
+    _write(sheet, left-.6, .5, '2  How far it goes: learned widths', 10, weight='bold')
+    _write(sheet, .15, low-.7, '3  Who is right when images move? Accuracy at each shift', 10, weight='bold')
+    for i,(name,v) in enumerate(rows.items()):
+        _write(sheet, .15, 1.1+.66*i, _wrap(name, .85), va='center')
+        _draw_images(sheet, 1.05, .8+.66*i, v, .6, .7, 1, n)
+    _draw_lines(fig, (left+.25, .8, 1.65, tall-.5), widths, x, ends, xlabel='step', ylabel='width')
+    for i,k in enumerate(maps): image = _draw_map(fig, .7 + i*pitch, low, size, maps[k], *said[k], (0, 1))
+    _bar(fig, .7 + i*pitch + size + .25, low, size, image, 'accuracy', '{:.0%}'.format)
+    return fig
 
 # %% ../nbs/14_scale.ipynb #b2535a0d
 def story_of(

@@ -1,5 +1,5 @@
 "One place for the paths that tests share."
-import os, subprocess
+import os, shutil, subprocess
 from pathlib import Path
 import pytest
 
@@ -37,3 +37,19 @@ def project_copy(files, tmp_path):
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(path.read_bytes())
     return tmp_path/'project'
+
+
+@pytest.fixture(scope='session')
+def chromium():
+    "A headless browser that all tests share (playwright's `Browser`), without its own calls to the net."
+    from playwright.sync_api import sync_playwright
+    path = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
+    if path is None:
+        stop = pytest.fail if os.environ.get('CI') else pytest.skip
+        stop('no chromium here, which the browser tests drive; on Debian: apt-get install chromium')
+    args = ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-component-update',
+            '--no-first-run', '--disable-dev-shm-usage']
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=args)
+        yield browser
+        browser.close()

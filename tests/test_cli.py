@@ -15,6 +15,7 @@ from hardkd.data import digits
 from hardkd.models import pretrained
 from hardkd.spatial import GENERATORS, SpatialAugmentor
 from test_data import write_mnist
+from test_kit import close, dome, held, images, maps_of, ramp, said, story
 
 ROOT = Path(__file__).resolve().parents[1]
 METHODS = ['teacher', 'student', 'kd', 'kd_fixed', 'hard']
@@ -459,3 +460,54 @@ def test_table_of_means():
     assert two['test'] == pytest.approx(.6) and two['sd']['test'] == pytest.approx(math.sqrt(.02)) and two['seconds'] == 4 and two['sd']['map_mean'] == 0
     heading, line = cli.table_text([two]).splitlines()
     assert len(heading) == len(line) and line.startswith('KD ') and '60.00% ± 14.14' in line
+
+
+# --- figures
+
+def test_dots_stand_at_the_mean_of_the_seeds():
+    rows = [{'method': m, 'a': v, 'b': v/2} for m, v in (('kd', .2), ('hard', .9), ('kd', .4))]
+    fig = cli.method_dots(rows, {'a': 'first', 'b': 'second'})
+    for ax, scale in zip(fig.axes[1:], (100, 50)):
+        marks = {line.get_label(): line for line in ax.lines if not line.get_label().startswith('_')}
+        close([marks['kd'].get_xdata()[0], marks['hard'].get_xdata()[0]], [.3*scale, .9*scale])
+        assert marks['kd'].get_marker() != marks['hard'].get_marker()
+        assert ax.get_xlim() == (0, 100)
+    assert '30.0 ± 14.1' in said(fig) and '90.0' in said(fig) and 'kd, second: 15.0 ± 7.1 %' in fig.get_label()
+
+
+def test_story_holds_all_its_parts():
+    fig = story()
+    shown = fig.axes[0].images
+    close(held(shown[1]), images(5)[1, 0]), close(held(shown[6]), images(5)[1, 0]*.5)
+    for ax, want in zip(maps_of(fig), (dome(3, .1), dome(3, .9))):
+        close(held(ax.images[0]), want)
+        assert ax.images[0].get_clim() == (0, 1)
+    for part in 'original', 'step 9', 'shift 7 px', 'shear 0.05': assert part in said(fig), part
+    for part in 'teacher sees shifted digits', 'KD is blind to shifted digits', 'shift 7 px': assert part in fig.get_label()
+
+
+def test_words_of_the_story_follow_from_the_maps():
+    fig = story(maps={'teacher': dome(3, .1), 'KD': dome(3, .1)}, things='turned cats')
+    assert 'KD sees turned cats' in said(fig) and not any('blind' in s for s in said(fig))
+
+
+@pytest.mark.parametrize('kept, word', [(1., 'sees'), (.86, 'sees'), (.84, 'half sees'), (.66, 'half sees'),
+                                        (.64, 'is blind to'), (0., 'is blind to')])
+def test_verdict(kept, word):
+    values = torch.full((3, 3), .8*(kept - 1/9)*9/8 if kept else 0.)
+    values[1, 1] = .8
+    assert cli.verdict(values) == (word if kept else 'is blind to')
+
+
+def test_verdict_of_a_model_that_knows_nothing(): assert cli.verdict(torch.zeros(3, 3)) == 'is blind to'
+
+
+@pytest.mark.parametrize('change, message', [
+    (dict(hard={'late': images(4)}), 'late: got shape (4, 1, 28, 28)'),
+    (dict(original=images(13), hard={}), 'got 13 images'),
+    (dict(maps={}), 'maps: got an empty dict'),
+    (dict(maps={k: ramp(1) for k in 'abcde'}), 'and 5 maps'),
+    (dict(x=[1, 2, 3]), "widths['shift']: got 2 steps, x has 3"),
+    (dict(original=images(5, 2), hard={}), 'original: got 2 channels')])
+def test_bad_stories_are_named(change, message):
+    with pytest.raises(ValueError, match=re.escape(message)): story(**change)

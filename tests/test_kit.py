@@ -1,11 +1,16 @@
-"Figures hold what they were given, say it in words too, and never lie on top of themselves."
+"""Figures hold what they were given, say it in words too, and never lie on top of themselves.
+
+Those of later lessons stand in the tables below too; what is special about them is in the tests of their modules."""
 import base64, random, re, subprocess, sys
 from html.parser import HTMLParser
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
+from hardkd.cli import method_dots, story_figure, verdict
 from hardkd.kit import (LOOKS, STUDENT, TEACHER, Html, curves, figure_html, figure_png, html_page, image_grid, looks,
-    method_dots, nudge, probability_bars, shift_map_figure, story_figure, table_html, verdict, widths_figure)
+    nudge, probability_bars, table_html)
+from hardkd.shift import shift_map_figure
+from hardkd.spatial import widths_figure
 
 LONG = 'KD + fixed affine warps of the same mean width, at an equal budget of images and of turns'
 EVIL = '<script>alert("1")</script> & $x_{$'
@@ -62,41 +67,6 @@ def test_grid_labels_and_borders_stand_at_their_image():
     assert border.get_color() == STUDENT and border.get_xdata().min() == sheet.images[1].get_extent()[0]
 
 
-@settings(max_examples=10, deadline=None)
-@given(m=st.integers(0, 5), count=st.integers(1, 6), cols=st.integers(1, 7))
-def test_maps_are_where_their_axes_say_and_share_one_range(m, count, cols):
-    maps = {f'model {i}': ramp(m, .1*i, 1 - .05*i) for i in range(count)}
-    fig = shift_map_figure(maps, cols=cols)
-    shown = maps_of(fig)
-    assert len(shown) == count
-    for ax, (name, values) in zip(shown, maps.items()):
-        image = ax.images[0]
-        close(held(image), values)
-        assert image.get_clim() == (0, 1)                                  # never each in its own range
-        assert image.get_extent() == [-m-.5, m+.5, m+.5, -m-.5] and image.origin == 'upper'
-        assert ax.get_ylim()[0] > ax.get_ylim()[1]                         # dy grows downwards
-        below = f'mean {values.mean():.1%}, worst {values.min():.1%}'
-        assert name in said(fig) and below in said(fig) and below in fig.get_label()
-    heads = [t for t in texts_of(fig) if t.get_text() in maps]             # and each name stands over its own map
-    for head, ax in zip(heads, shown):
-        box, width = ax.get_position(), fig.get_figwidth()
-        assert abs(head.get_position()[0]/width - (box.x0 + box.x1)/2) < 1e-6
-
-
-def test_difference_is_first_minus_second_around_zero():
-    a, b = ramp(2), ramp(2).T*.5
-    fig = shift_map_figure({'a': a, 'b': b}, difference=('b', 'a'))
-    image = maps_of(fig)[2].images[0]
-    close(held(image), b.double() - a.double())
-    low, high = image.get_clim()
-    assert low == -high and abs(high - (b-a).abs().max()) < 1e-6
-    worst = (b-a).flatten()[(b-a).abs().argmax()]
-    assert f'mean {100*(b-a).mean():+.1f}, most {100*worst:+.1f} points' in said(fig)
-    blue, pale, orange = (image.cmap(v) for v in (1., .5, 0.))
-    assert blue[2] > blue[0] and orange[0] > orange[2] and min(pale[:3]) > .9
-    assert shift_map_figure({'a': a, 'b': a}, difference=('a', 'b')).axes  # equal maps divide by nothing
-
-
 def test_bars_hold_both_and_show_the_likeliest():
     teacher, student = torch.tensor([.1, .6, .05, .25]), torch.tensor([.3, .1, .01, .59])
     fig = probability_bars(teacher, student, ['ant', 'bee', 'cat', 'dog'], top=3)
@@ -151,53 +121,10 @@ def test_logarithmic_curves():
     assert ax.collections[0].get_paths()[0].vertices[:, 1].min() > 0
 
 
-def test_widths_are_said_in_their_unit():
-    fig = widths_figure({'shift': [[.1, .4], [.1, .6]], 'shear': [.1, .2]}, {'shift': (14, 'px')})
-    assert [t.get_text() for t in fig.axes[1].texts] == ['shift 7 px', 'shear 0.2']
-
-
-def test_dots_stand_at_the_mean_of_the_seeds():
-    rows = [{'method': m, 'a': v, 'b': v/2} for m, v in (('kd', .2), ('hard', .9), ('kd', .4))]
-    fig = method_dots(rows, {'a': 'first', 'b': 'second'})
-    for ax, scale in zip(fig.axes[1:], (100, 50)):
-        marks = {line.get_label(): line for line in ax.lines if not line.get_label().startswith('_')}
-        close([marks['kd'].get_xdata()[0], marks['hard'].get_xdata()[0]], [.3*scale, .9*scale])
-        assert marks['kd'].get_marker() != marks['hard'].get_marker()
-        assert ax.get_xlim() == (0, 100)
-    assert '30.0 ± 14.1' in said(fig) and '90.0' in said(fig) and 'kd, second: 15.0 ± 7.1 %' in fig.get_label()
-
-
 def story(**changes):
     given = dict(original=images(5), hard={'step 9': images(5)*.5}, units={'shift': (14, 'px')}, x=[0, 9],
         maps={'teacher': dome(3, .1), 'KD': dome(3, .9)}, widths={'shift': [.1, .5], 'shear': [.1, .05]})
     return story_figure(**given | changes)
-
-
-def test_story_holds_all_its_parts():
-    fig = story()
-    shown = fig.axes[0].images
-    close(held(shown[1]), images(5)[1, 0]), close(held(shown[6]), images(5)[1, 0]*.5)
-    for ax, want in zip(maps_of(fig), (dome(3, .1), dome(3, .9))):
-        close(held(ax.images[0]), want)
-        assert ax.images[0].get_clim() == (0, 1)
-    for part in 'original', 'step 9', 'shift 7 px', 'shear 0.05': assert part in said(fig), part
-    for part in 'teacher sees shifted digits', 'KD is blind to shifted digits', 'shift 7 px': assert part in fig.get_label()
-
-
-def test_words_of_the_story_follow_from_the_maps():
-    fig = story(maps={'teacher': dome(3, .1), 'KD': dome(3, .1)}, things='turned cats')
-    assert 'KD sees turned cats' in said(fig) and not any('blind' in s for s in said(fig))
-
-
-@pytest.mark.parametrize('kept, word', [(1., 'sees'), (.86, 'sees'), (.84, 'half sees'), (.66, 'half sees'),
-                                        (.64, 'is blind to'), (0., 'is blind to')])
-def test_verdict(kept, word):
-    values = torch.full((3, 3), .8*(kept - 1/9)*9/8 if kept else 0.)
-    values[1, 1] = .8
-    assert verdict(values) == (word if kept else 'is blind to')
-
-
-def test_verdict_of_a_model_that_knows_nothing(): assert verdict(torch.zeros(3, 3)) == 'is blind to'
 
 
 # --- looks
@@ -340,17 +267,6 @@ def test_bad_input_is_named(call, args, error, message):
     with pytest.raises(error, match=re.escape(message)): call(*args)
 
 
-@pytest.mark.parametrize('change, message', [
-    (dict(hard={'late': images(4)}), 'late: got shape (4, 1, 28, 28)'),
-    (dict(original=images(13), hard={}), 'got 13 images'),
-    (dict(maps={}), 'maps: got an empty dict'),
-    (dict(maps={k: ramp(1) for k in 'abcde'}), 'and 5 maps'),
-    (dict(x=[1, 2, 3]), "widths['shift']: got 2 steps, x has 3"),
-    (dict(original=images(5, 2), hard={}), 'original: got 2 channels')])
-def test_bad_stories_are_named(change, message):
-    with pytest.raises(ValueError, match=re.escape(message)): story(**change)
-
-
 def test_figure_without_words_is_refused():
     from matplotlib.figure import Figure
     with pytest.raises(ValueError, match='alt: got'): figure_html(Figure())
@@ -420,7 +336,7 @@ def chunks(png):
 
 
 def test_png_is_the_same_every_time():
-    code = ('import sys, torch; from hardkd.kit import *; '
+    code = ('import sys, torch; from hardkd.kit import figure_png; from hardkd.shift import shift_map_figure; '
             'f = shift_map_figure({"a": torch.eye(5), "b": torch.ones(5, 5)}, ("a", "b"), "x"); '
             'sys.stdout.buffer.write(figure_png(f))')
     one, two = (subprocess.run([sys.executable, '-c', code], capture_output=True, check=True).stdout for _ in range(2))
@@ -448,7 +364,9 @@ def test_figures_leave_no_trace():
         kit.figure_png(kit.image_grid(x))
         import matplotlib
         params = dict(matplotlib.rcParams)
-        kit.figure_png(kit.curves({'a': x[:, 0, 0]}, log=True, title='t')), kit.figure_png(kit.shift_map_figure({'a': torch.eye(3)}))
+        kit.figure_png(kit.curves({'a': x[:, 0, 0]}, log=True, title='t'))
+        from hardkd.shift import shift_map_figure
+        kit.figure_png(shift_map_figure({'a': torch.eye(3)}))
         assert dict(matplotlib.rcParams) == params and 'matplotlib.pyplot' not in sys.modules
         assert torch.equal(gen, torch.get_rng_state())'''
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)

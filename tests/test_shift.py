@@ -9,6 +9,7 @@ from torch import nn
 from hardkd.data import Images, digits
 from hardkd.models import cnn, mlp
 from hardkd.shift import *
+from test_kit import close, held, maps_of, ramp, said, texts_of
 
 settings.register_profile('hardkd', deadline=None, derandomize=True, max_examples=50)
 settings.load_profile('hardkd')
@@ -107,6 +108,43 @@ def test_map_leaves_the_model_as_it_was():
     assert model.training and not model[1].training and model[2].training
     assert all(v.equal(before[k]) for k, v in model.state_dict().items())
     assert all(p.grad is None and p.requires_grad for p in model.parameters())
+
+
+# --- shift_map_figure
+
+@settings(max_examples=10, deadline=None)
+@given(m=st.integers(0, 5), count=st.integers(1, 6), cols=st.integers(1, 7))
+def test_maps_are_where_their_axes_say_and_share_one_range(m, count, cols):
+    maps = {f'model {i}': ramp(m, .1*i, 1 - .05*i) for i in range(count)}
+    fig = shift_map_figure(maps, cols=cols)
+    shown = maps_of(fig)
+    assert len(shown) == count
+    for ax, (name, values) in zip(shown, maps.items()):
+        image = ax.images[0]
+        close(held(image), values)
+        assert image.get_clim() == (0, 1)                                  # never each in its own range
+        assert image.get_extent() == [-m-.5, m+.5, m+.5, -m-.5] and image.origin == 'upper'
+        assert ax.get_ylim()[0] > ax.get_ylim()[1]                         # dy grows downwards
+        below = f'mean {values.mean():.1%}, worst {values.min():.1%}'
+        assert name in said(fig) and below in said(fig) and below in fig.get_label()
+    heads = [t for t in texts_of(fig) if t.get_text() in maps]             # and each name stands over its own map
+    for head, ax in zip(heads, shown):
+        box, width = ax.get_position(), fig.get_figwidth()
+        assert abs(head.get_position()[0]/width - (box.x0 + box.x1)/2) < 1e-6
+
+
+def test_difference_is_first_minus_second_around_zero():
+    a, b = ramp(2), ramp(2).T*.5
+    fig = shift_map_figure({'a': a, 'b': b}, difference=('b', 'a'))
+    image = maps_of(fig)[2].images[0]
+    close(held(image), b.double() - a.double())
+    low, high = image.get_clim()
+    assert low == -high and abs(high - (b-a).abs().max()) < 1e-6
+    worst = (b-a).flatten()[(b-a).abs().argmax()]
+    assert f'mean {100*(b-a).mean():+.1f}, most {100*worst:+.1f} points' in said(fig)
+    blue, pale, orange = (image.cmap(v) for v in (1., .5, 0.))
+    assert blue[2] > blue[0] and orange[0] > orange[2] and min(pale[:3]) > .9
+    assert shift_map_figure({'a': a, 'b': a}, difference=('a', 'b')).axes  # equal maps divide by nothing
 
 
 # --- errors of equivariance and invariance

@@ -303,6 +303,11 @@ def test_describe_has_units():
     assert augmentor.describe((8, 40)) == 'tx ±10.0 px, ty ±2.0 px, rotation ±12.0°, stretch ±7.0%'
 
 
+def test_widths_are_said_in_their_unit():
+    fig = widths_figure({'shift': [[.1, .4], [.1, .6]], 'shear': [.1, .2]}, {'shift': (14, 'px')})
+    assert [t.get_text() for t in fig.axes[1].texts] == ['shift 7 px', 'shear 0.2']
+
+
 def test_state_dict_is_the_widths_alone():
     "So that a checkpoint of one image size loads for another."
     augmentor = SpatialAugmentor(0.2)
