@@ -15,12 +15,12 @@ import torch
 import hardkd
 from torch import Tensor
 from .data import Images, check_one_of, digits, refuse
-from .hard import distill
+from .hard import HardScrub, distill
 from .kit import figure_png, html_page, looks, table_html
 from .kit import _INK, _PALE, _axes, _bar, _canvas, _check_pictures, _draw_images, _draw_lines, _draw_map
 from .kit import _inches, _lines, _numbers, _wrap, _write
 from .models import FACTORIES, accuracy, pretrained, pretrained_names, save_pretrained
-from .shift import _maps, shift_map, translate
+from .shift import ShiftMap, _maps, shift_map, translate
 from .spatial import SpatialAugmentor, _with_units
 from .train import NotFinite, fit
 
@@ -227,6 +227,7 @@ def write_results(
     out:Path,     # folder for demo.json, demo.png, demo.html
     result:dict,  # as `demo` returns it
     figure,       # of `story_of`
+    views=(),     # live in the page, before the picture that answers their questions
 ):
     "Put down what a demo found."
     (out/'demo.json').write_text(json.dumps(result, indent=1) + '\n')
@@ -236,7 +237,8 @@ def write_results(
     page = html_page('Does the student see what its teacher sees?', [
         'A teacher that hardly notices shifts, and students that copy it. Plain distillation (KD) hands on what the '
         'teacher says of centred digits, but not that shifts do not matter to it. HARD trains an augmentor to find '
-        'where the two disagree while the teacher stays sure; the student learns there.', figure,
+        'where the two disagree while the teacher stays sure; the student learns there.',
+        '## Predict, then look', *views, '## In one picture, and in numbers', figure,
         table_html(rows, COLUMNS, caption),
         f"Learned widths: {result['described']}. Translate: every test image moved by 3 pixels on both axes, signs at "
         'random. Map: all shifts of up to 4 pixels, on 1,000 test images. All students take equally many steps; the '
@@ -289,6 +291,8 @@ def demo(
     for s in range(seed, seed+seeds):
         runs = train_students(net, student, train, s, full, out, epochs, **options)     # complains before it works
         if s == seed:
+            students = {METHODS[m]: runs[m].student for m in ('kd','kd_fixed','hard')}
+            views = ShiftMap(net, students, test), HardScrub(runs['hard'])
             best = dict(method='teacher', seconds=taught, student_steps=0, augmentor_steps=0, **evaluate(net, test))
         played.append(runs)
         tables.append([best] + [dict(method=m, seconds=r.seconds, student_steps=r.steps['student'],
@@ -296,7 +300,7 @@ def demo(
                                 for m,r in runs.items()])
         result = summary(tables, played, seconds=time.perf_counter()-started, **settings)
         maps = {row['method']: row['map'] for row in tables[-1]}
-        write_results(out, result, story_of(best['map'], runs, maps))       # after each seed: nothing is lost
+        write_results(out, result, story_of(best['map'], runs, maps), views)    # after each seed: nothing is lost
         print(table_text(mean_rows(tables[-1:])), f"learned widths: {result['described']}", sep='\n', flush=True)
     if seeds > 1: print(f'mean ± sd of {seeds} seeds', table_text(result['rows']), sep='\n')
     print(f"{result['seconds']:.0f} s; {out/'demo.html'} is the page to open")

@@ -9,10 +9,10 @@ __all__ = ['FACTORIES', 'mlp', 'cnn', 'shift_cnn', 'resnet18', 'vit', 'Normalise
 
 # %% ../nbs/03_models.ipynb #600e8caf
 import json
-from collections import Counter
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from math import prod
 from pathlib import Path
@@ -287,26 +287,35 @@ def pretrained(
 # %% ../nbs/03_models.ipynb #f12690b5
 @dataclass(frozen=True)
 class _Maps:
-    "What depends on the image: the layer that makes it, its shape for one image."
+    "What depends on the image: its layer, its shape for one image, is it used only once?"
     name:str
     shape:tuple
+    once:bool = False
 
 def _need(holds, what):
     if not holds: raise ValueError(what)
 
-def _each(op, **numbers):
-    "A function of every number by itself; `numbers` are its further arguments, in torch's order."
-    return lambda x, *given, **more: dict(op=op, of=[x]) | numbers | dict(zip(numbers, given)) | more
+def _two(v): return [*v, *v][:2]
 
-def _affine(x, scale=1., shift=0.):
-    "Times `scale` plus `shift`: one of each for a channel, or for a place where they differ within a channel."
-    both = torch.stack([torch.as_tensor(v, dtype=torch.float64).expand(1, *x.shape) for v in (scale,shift)])
+def _each(op, **numbers):
+    "A function of each number by itself; `numbers`: its further arguments, in torch's order."
+    plain = lambda v: v if v is None else float(v)
+    return lambda x, *given, **more: dict(op=op, of=[x], **numbers | dict(zip(numbers, map(plain, given))) | more)
+
+def _affine(x, factor=1., term=0.):
+    "Times `factor` plus `term`: one of each for a channel, or for a place if they differ within one."
+    both = torch.stack([torch.as_tensor(v, dtype=torch.float64).expand(1, *x.shape) for v in (factor,term)])
     both = both.reshape(2, x.shape[0], -1)
     if (both == both[...,:1]).all(): both = both[...,:1]
-    return dict(op='affine', of=[x], scale=both[0].flatten(), shift=both[1].flatten())
+    return dict(op='affine', of=[x], weight=both[0].flatten(), bias=both[1].flatten())
+
+def _norm(x, weight, bias, mean, var, momentum, eps):
+    factor = (var.double()+eps).rsqrt() * (1 if weight is None else weight)
+    term = (0 if bias is None else bias) - mean*factor
+    return _affine(x, *(v.view(-1, *[1]*len(x.shape[1:])) for v in (factor,term)))
 
 def _join(op, a, b, **numbers):
-    _need(b.shape in (a.shape, a.shape[:1]+(1,)*len(a.shape[1:])), f'of shapes {a.shape} and {b.shape}')
+    _need(b.shape in (a.shape, a.shape[:1]+(1,)*len(a.shape[1:])), f'of {a.shape} and {b.shape}')
     return dict(op=op, of=[a,b], **numbers)
 
 def _add(a, b, alpha=1):
@@ -314,144 +323,112 @@ def _add(a, b, alpha=1):
     return _join('add', a, b, factor=alpha) if isinstance(a, _Maps) else _affine(b, alpha, a)
 
 def _mul(a, b):
-    a,b = sorted((a,b), key=lambda v: prod(v.shape) if isinstance(v, _Maps) else -1, reverse=True)
+    a,b = sorted((a,b), key=lambda v: -prod(v.shape) if isinstance(v, _Maps) else 1)
     return _join('mul', a, b) if isinstance(b, _Maps) else _affine(a, b)
 
-def _norm(x, weight, bias, mean, var, momentum, eps):
-    scale = (1. if weight is None else weight.double()) / (var.double()+eps).sqrt()
-    shift = (0. if bias is None else bias.double()) - mean.double()*scale
-    return _affine(x, *(v.reshape(-1, *[1]*len(x.shape[1:])) for v in (scale,shift)))
-
 def _weighted(op, x, weight, bias, **numbers):
-    return dict(op=op, of=[x], weight=weight, bias=weight.new_zeros(len(weight)) if bias is None else bias) | numbers
+    bias = torch.zeros(len(weight)) if bias is None else bias
+    return dict(op=op, of=[x], weight=weight, bias=bias, **numbers)
 
 def _conv(x, weight, bias, stride, padding, dilation, transposed, _, groups):
-    _need(not transposed and weight.ndim == 4, 'transposed' if transposed else f'over {weight.ndim-2} axes')
-    return _weighted('conv', x, weight, bias, kernel=list(weight.shape[2:]), stride=list(stride), padding=list(padding),
-                     dilation=list(dilation), groups=groups)
+    _need(weight.ndim == 4 and not transposed, 'transposed or over other axes')
+    return _weighted('conv', x, weight, bias, kernel=weight.shape[2:], stride=_two(stride), padding=_two(padding),
+                     dilation=_two(dilation), groups=groups)
 
-def _pool(op, x, kernel, stride=None, padding=(0,0), ceil_mode=False, **more):
-    stride = stride or kernel
-    rest = [(s+2*p-k) % t for s,p,k,t in zip(x.shape[1:], padding, kernel, stride, strict=True)]
-    _need(not (ceil_mode and any(rest)), 'with ceil_mode')
-    return dict(op=op, of=[x], kernel=list(kernel), stride=list(stride), padding=list(padding)) | more
+def _pool(op, x, kernel, stride=None, padding=(0,0), ceil_mode=False, border=True, dilation=[1]):
+    _need(len(x.shape) == 3 and not ceil_mode and max(dilation) == 1, 'with ceil_mode or dilation')
+    kernel, stride, padding = map(_two, (kernel, stride or kernel, padding))
+    return dict(op=op, of=[x], kernel=kernel, stride=stride, padding=padding, border=border)
 
-def _max_pool(x, kernel, stride=None, padding=(0,0), dilation=(1,1), ceil_mode=False):
-    _need(max(dilation) == 1, 'with dilation')
-    return _pool('maxpool', x, kernel, stride, padding, ceil_mode)
+def _adaptive(op, x, size):
+    _need(all(s % o == 0 for s,o in zip(x.shape[1:], size)), f'to {size} from {x.shape[1:]}')
+    return _pool(op, x, [s//o for s,o in zip(x.shape[1:], size)])
 
-def _avg_pool(x, kernel, stride=None, padding=(0,0), ceil_mode=False, count_include_pad=True):
-    return _pool('avgpool', x, kernel, stride, padding, ceil_mode, count_include_pad=count_include_pad)
-
-def _adaptive(op):
-    def layer(x, size):
-        _need(all(s % o == 0 for s,o in zip(x.shape[1:], size)), f'to {list(size)} from {x.shape[1:]}')
-        return _pool(op, x, [s//o for s,o in zip(x.shape[1:], size)])
-    return layer
-
-def _over(op):
-    "Over the last axes: a pool whose only window is as long as they are."
-    def layer(x, dim, keepdim=False):
-        first, axes = len(x.shape)+1-len(dim), sorted(d % (len(x.shape)+1) for d in dim)
-        _need(dim and first > 0 and axes == list(range(first, first+len(dim))), f'over the axes {axes}')
-        window = prod(x.shape[first-1:])
-        return _pool(op, _Maps(x.name, (prod(x.shape)//window, 1, window)), [1,window])
-    return layer
+def _over(op, x, dim, keepdim=False):
+    "Over the last axes: a pool with one window."
+    axes = range(1, len(x.shape)+1)
+    _need({d % (len(axes)+1) for d in dim} == {*axes[-len(dim):]}, f'over the axes {dim}')
+    window = prod(x.shape[-len(dim):])
+    return _pool(op, _Maps(x.name, (prod(x.shape)//window, 1, window)), [1,window])
 
 def _pad(x, pad, value=0.):
-    _need(len(x.shape) == 3 and len(pad) <= 4 and min(pad) >= 0, f'by {list(pad)}')
+    _need(len(x.shape) == 3 and len(pad) <= 4 and min(pad) >= 0, f'by {pad}')
     return dict(op='pad', of=[x], top=[*pad,0,0][2], left=pad[0], value=value)
 
 def _cat(parts, dim=0):
     _need(dim % (len(parts[0].shape)+1) == 1, f'along the axis {dim}')
-    return dict(op='concat', of=list(parts))
-
-def _first(x, i):
-    _need(i == 0, 'that asks for places')
-    return x
+    return dict(op='concat', of=parts)
 
 _OPERATIONS = dict(
     convolution=_conv, addmm=lambda bias, x, w: _weighted('linear', x, w.T, bias.expand(w.shape[1])),
     mm=lambda x, w: _weighted('linear', x, w.T, None), _native_batch_norm_legit_no_training=_norm,
     add=_add, sub=lambda a, b, alpha=1: _add(a, b, -alpha), mul=_mul, neg=lambda x: _affine(x, -1.),
     div=lambda a, b: _mul(a, 1/torch.as_tensor(b, dtype=torch.float64)), cat=_cat, constant_pad_nd=_pad,
-    max_pool2d_with_indices=_max_pool, avg_pool2d=_avg_pool, mean=_over('avgpool'), amax=_over('maxpool'),
-    adaptive_max_pool2d=_adaptive('maxpool'), adaptive_avg_pool2d=_adaptive('avgpool'), getitem=_first,
-    relu=_each('relu'), leaky_relu=_each('leaky_relu', slope=0.01), gelu=_each('gelu', approximate='none'),
+    max_pool2d_with_indices=lambda x, k, s=None, p=[0], d=[1], ceil=False: _pool('maxpool', x, k, s, p, ceil, True, d),
+    avg_pool2d=partial(_pool, 'avgpool'), mean=partial(_over, 'avgpool'), amax=partial(_over, 'maxpool'),
+    adaptive_avg_pool2d=partial(_adaptive, 'avgpool'), adaptive_max_pool2d=partial(_adaptive, 'maxpool'),
+    getitem=lambda x, i: (x,)[i], relu=_each('relu'),
     sigmoid=_each('sigmoid'), tanh=_each('tanh'), elu=_each('elu', alpha=1., outer=1., inner=1.),
-    hardtanh=_each('clamp', low=-1., high=1.), clamp=_each('clamp', low=None, high=None))
-_OPERATIONS |= dict.fromkeys(('view','squeeze','unsqueeze','clone','alias','_to_copy'), lambda x, *_, **__: x)
+    leaky_relu=_each('leaky_relu', slope=0.01), gelu=_each('gelu', approximate='none'),
+    hardtanh=_each('clamp', low=-1., high=1.), clamp=_each('clamp', low=None, high=None),
+    **dict.fromkeys(('view','squeeze','unsqueeze','clone','alias','_to_copy'), lambda x, *_, **__: x))
 
 # %% ../nbs/03_models.ipynb #77e43945
 class _Writer(torch.fx.Interpreter):
-    "Goes through an exported graph: what depends on the image becomes a layer, all else is computed."
-    def __init__(self, graph):
+    "Walks through a graph: what depends on the image becomes a layer, all else is computed."
+    def __init__(self, graph, shape):
         super().__init__(graph)
-        self.extra_traceback, self.layers, self.needed = False, [], set()
-        for node in reversed(graph.graph.nodes):
-            if node.op == 'output' or node in self.needed: self.needed |= {node, *node.all_input_nodes}
+        self.extra_traceback, self.layers = False, dict(image=dict(op='input', of=[], shape=shape))
 
     def run_node(self, node):
-        if node not in self.needed: return None
-        maps = {self.env[n].name for n in node.all_input_nodes if isinstance(self.env[n], _Maps)}
-        if node.op == 'output' or node.op != 'placeholder' and not maps: return super().run_node(node)
+        names = {self.env[n].name for n in node.all_input_nodes if isinstance(self.env[n], _Maps)}
+        if node.op == 'output' or not names: return super().run_node(node)
+        args, kwargs = self.fetch_args_kwargs_from_env(node)
+        path, kind = [*node.meta['nn_module_stack'].values()][-1]
+        operation = node.target.__name__.split('.')[0]
+        self.part = f"{kind.split('.')[-1]} {path!r}: {operation}"
+        _need(operation in _OPERATIONS, 'without a counterpart')
+        layer = _OPERATIONS[operation](*args, **kwargs)
+        of = [layer] if isinstance(layer, _Maps) else layer['of']
+        _need({m.name for m in of} == names, 'by what depends on the image')
         made = node.meta['val'][0] if isinstance(node.meta['val'], tuple) else node.meta['val']
-        layer, shape = self.layer(node, maps, made) if maps else dict(op='input', of=[]), tuple(made.shape[1:])
-        if isinstance(layer, _Maps): return _Maps(layer.name, shape)
-        of = dict(of=[m.name for m in layer['of']], input=[*layer['of'][0].shape] if maps else [])
-        self.layers.append(dict(name=node.name) | layer | of | dict(shape=list(shape)))
-        return _Maps(node.name, shape)
-
-    def layer(self, node, maps, made):
-        name, (args,kwargs) = node.target.__name__.split('.')[0], self.fetch_args_kwargs_from_env(node)
-        try:
-            _need(name in _OPERATIONS, 'without a counterpart')
-            layer = _OPERATIONS[name](*args, **kwargs)
-            of = layer['of'] if isinstance(layer, dict) else [layer]
-            _need({m.name for m in of} == maps, 'with numbers that depend on the image')
-            _need(made.dtype == torch.float32, f'that makes {made.dtype}')
-            _need(isinstance(layer, dict) or prod(made.shape[1:]) == prod(layer.shape), 'across images')
-            return layer
-        except Exception as e:
-            path, kind = [*node.meta['nn_module_stack'].values()][-1]
-            refuse('model', f"{kind.split('.')[-1]} {path!r}, which does {name} {e}", 'the operations of net.js')
-
-def _folded(layers):
-    "What is done to each channel becomes part of the layer before, where nothing else uses that layer."
-    uses, kept, instead = Counter(name for layer in layers for name in layer['of']), {}, {}
-    for layer in layers:
-        layer['of'] = [instead.get(name, name) for name in layer['of']]
-        scale, into = layer.get('scale'), kept.get(layer['of'][0], {}) if layer['of'] else {}
-        if scale is None or 'weight' not in into or uses[into['name']] > 1 or len(scale) != len(into['bias']):
-            kept[layer['name']] = layer
-            continue
-        into['weight'] = into['weight'] * scale.view(-1, *[1]*(into['weight'].ndim-1))
-        into['bias'] = into['bias'] * scale + layer['shift']
-        instead[layer['name']], uses[into['name']] = into['name'], uses[layer['name']]
-    return list(kept.values())
+        _need(made.dtype == torch.float32, f'to {made.dtype}')
+        shape, once, into = tuple(made.shape[1:]), len(node.users) == 1, self.layers[of[0].name]
+        if isinstance(layer, _Maps):
+            _need(prod(shape) == prod(layer.shape), 'across images')
+            return _Maps(layer.name, shape, once and layer.once)
+        if layer['op'] == 'affine' and of[0].once and len(into.get('bias', ())) == len(layer['bias']):
+            into['weight'] = into['weight'] * layer['weight'].view(-1, *[1]*(into['weight'].ndim-1))
+            into['bias'] = into['bias'] * layer['weight'] + layer['bias']
+            return _Maps(of[0].name, shape, once)
+        self.layers[node.name] = layer | dict(of=[m.name for m in of], input=of[0].shape, shape=shape)
+        return _Maps(node.name, shape, once)
 
 def browser_layers(
-    model:nn.Module,      # (N,C,H,W) → (N,K), of plain layers; it stays as it is
-    x:Tensor,             # (N,C,H,W) in [0,1], of the size that the page will show; the values do not matter
-    limit:int=2_000_000,  # most numbers that may go into the page, 4 bytes each
-)->tuple:                 # layers (a list for JSON) and arrays (name → float32 numpy array), as static/net.js takes them
-    "All that a page needs to run the model without Python; a `ValueError` names the first part that it cannot run."
+    model:nn.Module,      # (N,C,H,W) → (N,K); it stays as it is
+    x:Tensor,             # (N,C,H,W) in [0,1], of the page's size
+    limit:int=2_000_000,  # most numbers in a page, 4 bytes each
+)->tuple:                 # layers (a list for JSON) and arrays (a dict of float32 arrays), for static/net.js
+    "What a page needs to run a model; a `ValueError` names the first part that it cannot run."
     _check_model('model', model), check_images('x', x)
-    def check_limit(n): 
-        if n > limit: refuse('model', f'{n:,} numbers', f'at most limit={limit:,}')
-    check_limit(sum(p.numel() for p in model.parameters()))
-    model, two = deepcopy(model).cpu().float().eval().requires_grad_(False), torch.cat([x[:2],x[:2]])[:2].cpu().float()
+    count = sum(v.numel() for v in model.state_dict().values())
+    if count > limit: refuse('model', f'{count:,} numbers', f'at most {limit=:,}')
+    model, image = deepcopy(model).cpu().float().eval(), _Maps('image', tuple(x.shape[1:]))
+    two = x[:1].detach().cpu().float().repeat(2,1,1,1)
     predict(model, two)
-    core = torch.export.default_decompositions()
-    core.pop(torch.ops.aten.adaptive_avg_pool2d.default)
-    try: graph = torch.export.export(model, (two,)).run_decompositions(core).module(check_guards=False)
-    except Exception as e: refuse('model', f'{type(e).__name__} from torch.export', 'those that it can write down')
-    writer, arrays = _Writer(graph), {}
-    writer.run(two)
-    layers = _folded(writer.layers)
-    for layer in layers:
-        for key in [k for k in layer if k in ('weight', 'bias', 'scale', 'shift')]:
-            arrays[name := f"{layer['name']}.{key}"] = layer[key].float().contiguous().numpy()
-            layer[key] = name
-    check_limit(sum(a.size for a in arrays.values()))
-    return layers, arrays
+    table = torch.export.default_decompositions()
+    table.pop(torch.ops.aten.adaptive_avg_pool2d.default)
+    try: graph = torch.export.export(model, (two,)).run_decompositions(table).module(check_guards=False)
+    except Exception as e: refuse('model', f'{type(e).__name__} from torch.export', 'what it can write down')
+    for node in reversed(graph.graph.nodes):
+        if not node.users and node.op not in ('output','placeholder'): graph.graph.erase_node(node)
+    writer, arrays = _Writer(graph, image.shape), {}
+    try: answer, = writer.run(image, enable_io_processing=False)
+    except Exception as e: refuse('model', f'{writer.part} {e}', 'what net.js can do')
+    if not isinstance(answer, _Maps): refuse('model', 'one answer for all', 'classifiers')
+    for name,layer in writer.layers.items():
+        for key in [k for k in ('weight','bias') if k in layer]:
+            arrays[f'{name}.{key}'] = layer[key].detach().float().contiguous().numpy()
+            layer[key] = f'{name}.{key}'
+    layers = [dict(name=name) | layer for name,layer in writer.layers.items()]
+    return json.loads(json.dumps(layers, allow_nan=False)), arrays

@@ -4,18 +4,20 @@
 
 # %% auto #0
 __all__ = ['shift_batch', 'equivariance_error', 'invariance_error', 'right', 'shift_map', 'shift_map_figure', 'ShiftMap',
-           'translate']
+           'push_figure', 'PushTheDigit', 'translate']
 
 # %% ../nbs/06_shift.ipynb #aee4b3d3
+import base64, math
+from copy import deepcopy
 from itertools import product
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from .data import Images, check_images, check_number, check_one_of, refuse
-from .kit import (_DIFFERENCE, _bar, _canvas, _draw_map, _named, View, closest, looks, module_text, named_students,
-                        question, to_bytes)
+from .kit import (_DIFFERENCE, _axes, _bar, _canvas, _check_pictures, _draw_bars, _draw_images, _draw_map, _named, _numbers,
+                        _wrap, _write, View, closest, looks, module_text, named_students, question, to_bytes)
 from .losses import agreement, disagreement, soften
-from .models import check_models, device_of, evaluating, predict
+from .models import browser_layers, check_models, device_of, evaluating, predict
 
 # %% ../nbs/06_shift.ipynb #656403bd
 def shift_batch(
@@ -211,6 +213,181 @@ def _at_every_shift(models, data, m, temperature, examples=12):
             top, which = soften(z[some], 1.).max(1)
             said[i,:,row,column], sure[i,:,row,column] = which, to_bytes(top)
     return maps, dict(said=said, sure=sure, images=to_bytes(x[some]), label=y[some].int())
+
+# %% ../nbs/06_shift.ipynb #a42559cd
+def _outwards(m):
+    "All moves (dx, dy) of length up to m, the shortest first."
+    side = range(-m, m+1)
+    return sorted(((dx,dy) for dx,dy in product(side, side) if math.hypot(dx, dy) <= m),
+                  key=lambda d: (d[0]**2 + d[1]**2, math.atan2(d[1], d[0])))
+
+def _pushed(image, moves, turn=0., scale=1.):
+    "(C,H,W) scaled, turned clockwise by degrees, then moved: a copy for each move, rounded to bytes as in a page."
+    if turn or scale != 1:
+        (H,W), angle, d = image.shape[1:], math.radians(turn), torch.tensor([*moves]).float()
+        turned = torch.tensor([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])/scale
+        half = torch.tensor([W/2, H/2])
+        back = torch.cat([(turned*half/half[:,None]).expand(len(d), 2, 2), (-d@turned.T/half)[...,None]], 2)
+        grid = F.affine_grid(back, (len(d), *image.shape), align_corners=False)
+        found = F.grid_sample(image.expand(len(d), -1, -1, -1), grid, align_corners=False)
+    else: found = torch.stack([shift_batch(image, dx, dy) for dx,dy in moves])
+    return to_bytes(found).float()/255
+
+def _first_break(teacher, student):
+    "The first row where the student's likeliest class (L,K) is not that of row 0 and the teacher's is, or None."
+    swayed, kept = (z.argmax(1) != z[0].argmax() for z in (student, teacher))
+    found = (swayed & ~kept).nonzero()
+    return found[0].item() if len(found) else None
+
+# %% ../nbs/06_shift.ipynb #1ae71e41
+def push_figure(
+    images:Tensor,  # (n,C,H,W) in [0,1]: the image after some of the moves
+    shown,          # n rows of `moves`, those of the images
+    now:int,        # the row of `moves` whose answers the bars show
+    moves,          # (L,2) moves tried, (dx, dy) pixels
+    probs:dict,     # of the teacher and a student, in this order: name -> (L,K) probabilities after each move
+    label:int,      # the right class
+    classes,        # K names
+    title:str='',   # one line above
+):                  # Figure
+    "One image pushed: how it looks, who was right after each move, what both say after one."
+    from matplotlib.patches import Rectangle
+    probs = {n: _numbers(f'probs[{n!r}]', p, (2,), 0, 1) for n,p in probs.items()}
+    if len(probs) != 2: refuse('probs', f'{len(probs)} models', 'a teacher and a student')
+    moves, (names, look) = [tuple(map(int, d)) for d in moves], (list(probs), looks(probs))
+    for name,rows,wanted in ('images', _check_pictures('images', images), shown), *((f'probs[{n!r}]', p, moves) for n,p in probs.items()):
+        if len(rows) != len(wanted): refuse(name, f'{len(rows)} rows', f'{len(wanted)}')
+    check_one_of('label', label, range(len(classes))), check_one_of('now', now, range(len(moves)))
+    says = {n: p.argmax(1) for n,p in probs.items()}
+    right = [tuple(bool(says[n][i] == label) for n in names) for i in range(len(moves))]
+    kinds = {(True,True): ('#009E73', 'both right'), (True,False): (look[names[0]]['color'], f'T only {names[0]}'),
+             (False,True): (look[names[1]]['color'], f'S only {names[1]}'), (False,False): ('#555555', '× neither')}
+    share = ', '.join(f'{n} is right after {sum(r[i] for r in right)/len(right):.0%}' for i,n in enumerate(names))
+    fig, sheet = _canvas(max(8.7, 1.35*len(shown) + .3), 5.75, title, f'{len(moves)} moves: {share}')
+    words = ['\n'.join([str(moves[i]), *(_wrap(f'{n}: {classes[says[n][i]]}', 1.2, lines=1) for n in names)]) for i in shown]
+    _draw_images(sheet, .15, .5, images, 1.15, 1.35, 2, len(shown), words)
+    m = max(1, max(max(map(abs, d)) for d in moves))
+    ax = _axes(fig, .7, 2.75, 2.4, 2.4, xlabel='dx, pixels right', ylabel='dy, pixels down')
+    def square(sheet, x, y, side, colour, word, size):
+        sheet.add_patch(Rectangle((x-side/2, y-side/2), side, side, facecolor=colour, edgecolor='white', lw=.5))
+        if word[:2] in ('T ', 'S ', '× ') and size: _write(sheet, x, y, word[0], size, ha='center', va='center', color='white' if word[0] in 'T×' else 'black')
+    for (dx,dy),r in zip(moves, right): square(ax, dx, dy, 1, *kinds[r], 6*(m <= 10))
+    for ink,width in ('white', 3), ('black', 1.2): ax.plot(*moves[now], 'o', ms=8, mfc='none', mec=ink, mew=width)
+    ax.set(xlim=(-m-.5, m+.5), ylim=(m+.5, -m-.5), xticks=[-m, 0, m], yticks=[-m, 0, m])
+    for i,(colour,word) in enumerate(kinds.values()):
+        square(sheet, 3.35, 2.9+.25*i, .17, colour, word, 8)
+        _write(sheet, 3.5, 2.9+.25*i, _wrap(word.lstrip('TS× '), 1.1, lines=1), va='center')
+    likely = sorted((-max(p[now,k] for p in probs.values()), k) for k in range(len(classes)))
+    bars = sorted(k for _,k in likely[:6])
+    _write(sheet, 5.25, 2.4, f'after {moves[now]}', weight='bold')
+    for i,k in enumerate(bars): _write(sheet, 5.15, 2.93+.36*i, _wrap(classes[k], .6, lines=1), ha='right', va='center')
+    _draw_bars(fig, 5.25, 2.75, .36*len(bars), {n: p[now] for n,p in probs.items()}, bars)
+    return fig
+
+# %% ../nbs/06_shift.ipynb #46567975
+class PushTheDigit(View):
+    "One image under your hand, or one that you draw: how far until a student changes its mind and the teacher does not?"
+    _esm = module_text('warp', 'net', 'push_the_digit')
+
+    def __init__(self,
+        teacher:nn.Module,     # (N,C,H,W) → (N,K) logits
+        students,              # a model of the same classes, or {name: model}
+        data:Images,           # images with labels
+        max_shift:int=8,       # pixels, how far one can push
+        limit:int=12,          # images at most, spread evenly over `data`
+        in_browser:bool=True,  # run plain small networks in the page; False: always ask the kernel
+        group:str='',          # views of one group share the student
+    ):
+        if not isinstance(data, Images): refuse('data', type(data).__name__, 'Images', TypeError)
+        models = {'teacher': teacher} | named_students(students)
+        for student in list(models.values())[1:]: K = check_models(teacher, student, data.x)
+        if len(data.classes) != K: refuse('data', f'{len(data.classes)} classes', f'{K}, as the models have')
+        _check_pictures('data', data.x)
+        check_number('max_shift', max_shift, 1, min(data.x.shape[-2:])-1, whole=True)
+        some = data.subset(min(check_number('limit', limit, 1, whole=True), len(data)))
+        self.models = {name: deepcopy(model).eval() for name,model in models.items()}
+        self.names, self.moves, self._last = list(models), _outwards(max_shift), (None, None)
+        self.data = Images(to_bytes(some.x).float()/255, some.y, some.classes)
+        known = torch.stack([predict(model, self.data.x).float() for model in self.models.values()])
+        fair = (known[:2].argmax(2) == some.y).all(0).nonzero()        # opens where both are right
+        nets, arrays, why = _in_page(self.models, self.data.x, 5_000_000 - self.data.x.numel()) if in_browser else (None, {}, [])
+        place = dict(image=fair[0].item() if len(fair) else 0, student=1, dx=0, dy=0, turn=0, scale=100, tried=[0,0], broke=None, drawn='')
+        arrays |= dict(images=to_bytes(self.data.x), label=some.y.int(), known=known, order=torch.tensor(self.moves).int())
+        broke, said, offered = self._break(place), self._words(place), [1, 2, 4, 7]
+        pixels = round(math.hypot(*self.moves[broke])) if broke else math.inf
+        asked = question(f'How many pixels until {self.names[1]!r} changes its mind, while the teacher keeps its own?',
+                         ['1', '2 or 3', '4 to 6', 'more'], sum(pixels >= low for low in offered) - 1, said)
+        super().__init__('How far until the student changes its mind?', arrays, place, asked, f'{len(some)} images, moved by up to {max_shift} pixels',
+                         group, ('student',), names=self.names, looks=looks(self.names), classes=some.classes, max_shift=max_shift,
+                         nets=nets or [None]*len(models), why=why)
+
+    def _scene(self, place):
+        "At a place: the image (C,H,W), its label (None: drawn), all logits after each move (M,L,K)."
+        key = tuple(place[k] for k in ('image', 'drawn', 'turn', 'scale'))
+        if self._last[0] != key:
+            i, shape = place['image'], self.data.x.shape[1:]
+            image = self.data.x[i] if i >= 0 else _bytes_in(place['drawn'] or base64.b64encode(bytes(shape[1]*shape[2])), (1, *shape[1:])).expand(shape)
+            x = _pushed(image, self.moves, place['turn'], place['scale']/100)
+            self._last = key, (image, self.data.y[i].item() if i >= 0 else None, torch.stack([predict(m, x) for m in self.models.values()]))
+        return self._last[1]
+
+    def _break(self, place):
+        logits = self._scene(place)[2]
+        return _first_break(logits[0], logits[place['student']])
+
+    def _words(self, place):
+        logits, i, broke = self._scene(place)[2], place['student'], self._break(place)
+        name, word = self.names[i], lambda k, row: self.data.classes[logits[k,row].argmax()]
+        if broke is None: return f"No break within {math.hypot(*self.moves[-1]):.0f} pixels: {name!r} never changes its mind where the teacher keeps its own."
+        move = self.moves[broke]
+        return f'Moved by {move}, {math.hypot(*move):.1f} pixels, {name!r} says {word(i, broke)} instead of {word(i, 0)}; the teacher still says {word(0, broke)}.'
+
+    def answer(self, what):
+        count, shape = check_number('count', what['count'], 1, 10_000, whole=True), self.data.x.shape[1:]
+        x = _bytes_in(what['images'], (count, *shape))
+        return dict(logits=torch.stack([predict(model, x).float() for model in self.models.values()]))
+
+    def figure(self):
+        place, (image, label, logits) = self.place, self._scene(self.place)
+        here = place['dx'], place['dy']
+        now = self.moves.index(here) if here in self.moves[1:] else self._break(place) or 0
+        way = dict.fromkeys(tuple(round(d*step/2) for d in self.moves[now]) for step in range(7))
+        way = [move for move in way if move in self.moves][:6]
+        names = [self.names[0], self.names[place['student']]]
+        probs = {n: soften(logits[self.names.index(n)], 1.) for n in names}
+        x = _pushed(image, way, place['turn'], place['scale']/100)
+        label = logits[0,0].argmax().item() if label is None else label
+        return push_figure(x, [*map(self.moves.index, way)], now, self.moves, probs, label, self.data.classes, self.state['title'])
+
+    def describe(self):
+        rows, share = self.to_frame(), {}
+        for r in rows: share.setdefault(r['model'], []).append(r['right'])
+        right = ', '.join(f'{n} after {sum(v)/len(v):.0%}' for n,v in share.items())
+        return f"{self.state['title']} {self._words(self.place)} Of {len(self.moves)} moves, the answer is right: {right}."
+
+    def to_frame(self):
+        _, label, logits = self._scene(self.place)
+        label = logits[0,0].argmax().item() if label is None else label
+        best = soften(logits.flatten(0, 1), 1.).view_as(logits).max(2)
+        return [dict(model=name, dx=dx, dy=dy, answer=self.data.classes[best.indices[i,j]], probability=best.values[i,j].item(),
+                     right=best.indices[i,j].item() == label) for i,name in enumerate(self.names) for j,(dx,dy) in enumerate(self.moves)]
+
+def _bytes_in(text, shape):
+    "Images in [0,1] from base64 of their bytes."
+    raw = bytearray(base64.b64decode(text))
+    if len(raw) != math.prod(shape): refuse('images', f'{len(raw)} bytes', f'{math.prod(shape)}, for {tuple(shape)}')
+    return torch.frombuffer(raw, dtype=torch.uint8).view(shape).float()/255
+
+def _in_page(models, x, room):
+    "Each model's layers or None, arrays of at most `room` bytes, and why some do not run in a page."
+    nets, arrays, why = [], {}, []
+    for i,(name,model) in enumerate(models.items()):
+        try: layers, held = browser_layers(model, x[:2], max(1, room//4))
+        except ValueError as e: layers, held = None, {}; why.append(f'{name} does not run in a page: {e}')
+        nets.append(layers)
+        arrays |= {f'{i}/{k}': v for k,v in held.items()}
+        room -= sum(v.nbytes for v in held.values())
+    return nets, arrays, why
 
 # %% ../nbs/06_shift.ipynb #645d9d34
 def translate(

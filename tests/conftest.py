@@ -1,7 +1,8 @@
 "One place for the paths that tests share."
-import os, shutil, subprocess
+import os, subprocess
 from pathlib import Path
 import pytest
+from lab import chromium_path, open_chromium
 
 os.environ.setdefault('MPLBACKEND', 'Agg')   # also for the processes that tests start
 ROOT = Path(__file__).resolve().parents[1]
@@ -41,15 +42,8 @@ def project_copy(files, tmp_path):
 
 @pytest.fixture(scope='session')
 def chromium():
-    "A headless browser that all tests share (playwright's `Browser`), without its own calls to the net."
-    from playwright.sync_api import sync_playwright
-    path = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
-    if path is None:
+    "A headless browser that all tests share."
+    if chromium_path() is None:
         stop = pytest.fail if os.environ.get('CI') else pytest.skip
         stop('no chromium here, which the browser tests drive; on Debian: apt-get install chromium')
-    args = ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-component-update',
-            '--no-first-run', '--disable-dev-shm-usage']
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=args)
-        yield browser
-        browser.close()
+    with open_chromium() as browser: yield browser

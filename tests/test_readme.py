@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 README = ROOT/'README.md'
 CI = ROOT/'.ci'/'run'
 LIMIT = 600   # seconds a command may take
-RUN_BY_CI = re.compile(r'(python -m )?(pip install|pytest)\b|python -m venv\b')
+RUN_BY_CI = re.compile(r'(python -m )?(pip install|pytest)\b|python -m venv\b|apt-get ')
 UNCHECKED = re.compile(r'git clone |cd ')
 STAND_INS = {}   # 'the documented command': 'a shorter one that is run in its place', for what takes hours or a screen
 

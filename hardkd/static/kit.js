@@ -112,7 +112,7 @@ export function view(setup) {
       if (guess !== undefined) place.set({ predicted: { guess } });
       v.draw();
     };
-    if (state.question) predict.append(question(state.question, place.get('predicted'), open));
+    if (state.question) predict.append(question(v, state.question, place.get('predicted'), open));
     v.controls.inert = v.covered;
 
     // The kernel, for views that are alive: one request in flight, the newest waits, answers to older ones are dropped.
@@ -184,23 +184,26 @@ function luminance(colour) {
   return (0.2126 * r + 0.7152 * g + 0.0722 * b) / 255;
 }
 
-// A question with choices: {ask, choices, right, because}. `open(guess)` is called once; guess is null when skipped.
-function question({ ask, choices, right, because }, before, open) {
+// A question with choices: {ask, choices, right, because}; or one that a mark in the picture answers: {ask, mark: how to place it,
+// because}, where setup says v.mark() (the mark, or null) and v.judge(mark) (what is said of it). `open(guess)` is called once; null when skipped.
+function question(v, { ask, choices = [], right, because, mark }, before, open) {
   const said = make('p', { hidden: true });
   const commit = make('button', { type: 'button', class: 'hk-main', disabled: true }, 'Commit');
   const skip = make('button', { type: 'button' }, 'Skip');
   const name = `choice-${Math.random().toString(36).slice(2)}`;
   const radios = choices.map((_, i) => make('input', { type: 'radio', name, value: i, onchange: () => { commit.disabled = false; } }));
-  const buttons = make('div', { class: 'hk-choices' }, ...choices.map((text, i) => make('label', {}, radios[i], text)), commit, skip);
+  const offered = mark ? [make('span', {}, mark)] : choices.map((text, i) => make('label', {}, radios[i], text));
+  const buttons = make('div', { class: 'hk-choices' }, ...offered, commit, skip);
   const node = make('fieldset', { class: 'hk-predict' }, make('legend', {}, ask), buttons, said);
   const close = (guess) => {
     buttons.hidden = true; said.hidden = false;
-    said.textContent = guess === null || guess === undefined ? because
+    said.textContent = guess === null || guess === undefined ? because : mark ? `${v.judge(guess)} ${because}`
       : guess === right ? `You said ${choices[guess]}: right. ${because}` : `You said ${choices[guess]}; it is ${choices[right]}. ${because}`;
   };
-  commit.addEventListener('click', () => { const guess = radios.findIndex((r) => r.checked); close(guess); open(guess); });
+  commit.addEventListener('click', () => { const guess = mark ? v.mark() : radios.findIndex((r) => r.checked); close(guess); open(guess); });
   skip.addEventListener('click', () => { close(null); open(null); });
-  if (before) close(before.guess);
+  if (mark) v.onDraw(() => { commit.disabled = !v.mark(); if (before && said.hidden) close(before.guess); });
+  else if (before) close(before.guess);
   return node;
 }
 
@@ -292,7 +295,7 @@ export function colourOf(v, look) {
   return { '#0072B2': '#3FA2E0', '#000000': '#FFFFFF' }[look.color] || look.color;
 }
 const HATCH = { '/': [[0, 8, 8, 0]], '\\': [[0, 0, 8, 8]], x: [[0, 8, 8, 0], [0, 0, 8, 8]], '+': [[4, 0, 4, 8], [0, 4, 8, 4]], '.': [[3, 4, 5, 4]], o: [[2, 4, 6, 4]], '*': [[4, 1, 4, 7]] };
-function filling(ctx, v, look) {
+export function filling(ctx, v, look) {
   const colour = colourOf(v, look), lines = HATCH[(look.hatch || '')[0]];
   if (!lines) return colour;
   const tile = new OffscreenCanvas(8, 8), c = tile.getContext('2d');
@@ -301,7 +304,7 @@ function filling(ctx, v, look) {
   for (const [a, b, d, e] of lines) for (const s of [-8, 0, 8]) { c.beginPath(); c.moveTo(a + s, b); c.lineTo(d + s, e); c.stroke(); }
   return ctx.createPattern(tile, 'repeat');
 }
-function dashes({ linestyle }) {
+export function dashes({ linestyle }) {
   if (Array.isArray(linestyle)) return linestyle[1].map((d) => 2 * d);
   return { '--': [6, 4], '-.': [7, 3, 2, 3], ':': [2, 3] }[linestyle] || [];
 }
@@ -393,10 +396,10 @@ export function tint(t, scale = 'viridis') {
 }
 // A map of values over a grid with a crosshair that pointer and arrows move.
 // values(row, col) in units of span [low, high], or null where nothing is to be seen yet; at(): {row, col};
-// on({row, col}); axes: {x: [first, last], y: [first, last], xlabel, ylabel}; extra(ctx, toX, toY, cell) draws on top; say(row, col).
-export function heatGrid(v, parent, { name, rows, cols, values, span, scale = 'viridis', at, on, axes, extra, say, form = short }) {
+// on({row, col}); axes: {x: [first, last, middle], y: [first, last, middle], xlabel, ylabel} (the middle is their mean unless given); extra(ctx, toX, toY, cell) draws on top; say(row, col).
+export function heatGrid(v, parent, { name, rows, cols, values, span, scale = 'viridis', at, on, axes, extra, say, form = short, most = 250 }) {
   const left = 40, low = 34, top = 4, bar = 12, right = 58;
-  const side = (wide) => Math.min(wide - left - right, 250);
+  const side = (wide) => Math.min(wide - left - right, most);
   const drawing = canvas(v, parent, {
     label: typeof name === 'function' ? name() : name,
     height: (wide) => side(wide) * rows / cols + top + low,
@@ -422,7 +425,7 @@ export function heatGrid(v, parent, { name, rows, cols, values, span, scale = 'v
       ctx.strokeStyle = line; ctx.lineWidth = 1; ctx.strokeRect(left + size + 8, top, bar, tall);
       const opts = { colour: ink, font: '11px system-ui, sans-serif' };
       for (const [value, y0, base] of [[b, top, 'top'], [(a + b) / 2, top + tall / 2, 'middle'], [a, top + tall, 'bottom']]) write(ctx, form(value), left + size + 12 + bar, y0, { ...opts, base });
-      const y1 = top + tall + 12, middle = (p) => short((p[0] + p[1]) / 2);
+      const y1 = top + tall + 12, middle = (p) => p[2] ?? short((p[0] + p[1]) / 2);
       [axes.x[0], middle(axes.x), axes.x[1]].forEach((t, i) => write(ctx, String(t), left + cell / 2 + i * (size - cell) / 2, y1, { ...opts, align: 'center' }));
       [axes.y[0], middle(axes.y), axes.y[1]].forEach((t, i) => write(ctx, String(t), left - 4, top + cell / 2 + i * (tall - cell) / 2, { ...opts, align: 'right', base: 'middle' }));
       write(ctx, axes.xlabel, left + size / 2, y1 + 15, { ...opts, align: 'center' });

@@ -1,8 +1,8 @@
 // A small network that runs in a page, without Python: what hardkd.models.browser_layers wrote, in float32.
 //
-// layers: [{name, op, of: [names], input, shape, ...}, ...], in the order in which they run. The first is the image,
-//   the last the answer. `shape` is what comes out, `input` what the first of `of` is seen as, for one image, e.g. [C,H,W].
-// arrays: {name: Float32Array}. The `weight`, `bias`, `scale` and `shift` of a layer are names of arrays.
+// layers: [{name, op, of: [names], input, shape, ...}, ...], in the order in which they run. The first is the image, the
+//   last the answer. For one image, `shape` is what comes out, `input` how the first of `of` is seen, e.g. [C,H,W].
+// arrays: {name: Float32Array}. The `weight` and `bias` of a layer are names of arrays.
 
 const count = shape => shape.reduce((a, b) => a * b, 1)
 
@@ -28,7 +28,8 @@ function multiply(weight, bias, patches, out, rows, places, size) {
 }
 
 // What the kernel of a convolution sees at each place, one place after the other; 0 outside the image.
-function gather({input: [, H, W], shape: [, rows, cols], kernel: [kh, kw], stride, padding, dilation}, x, patches, channels) {
+function gather(layer, x, patches, channels) {
+  const {input: [, H, W], shape: [, rows, cols], kernel: [kh, kw], stride, padding, dilation} = layer
   let to = 0
   for (let i = 0; i < rows; i++) for (let j = 0; j < cols; j++) {
     const top = i * stride[0] - padding[0], left = j * stride[1] - padding[1]
@@ -43,7 +44,7 @@ function gather({input: [, H, W], shape: [, rows, cols], kernel: [kh, kw], strid
 }
 
 // The mean or the maximum of each window; what lies outside the image is left out, but may count in a mean.
-function pool({input: [C, H, W], shape, kernel, stride, padding, count_include_pad}, x, out, average) {
+function pool({input: [C, H, W], kernel, stride, padding, border}, x, out, average) {
   const rows = Math.floor((H + 2 * padding[0] - kernel[0]) / stride[0]) + 1
   const cols = Math.floor((W + 2 * padding[1] - kernel[1]) / stride[1]) + 1
   let to = 0
@@ -57,7 +58,7 @@ function pool({input: [C, H, W], shape, kernel, stride, padding, count_include_p
       if (average) value += v
       else if (!(v <= value)) value = v
     }
-    const seen = count_include_pad ? kernel[0] * kernel[1] : (last - first) * (end - start)
+    const seen = border ? kernel[0] * kernel[1] : (last - first) * (end - start)
     out[to++] = average ? value / seen : value
   }
 }
@@ -88,7 +89,7 @@ const EACH = {
     : v => v / 2 * (1 + erf(v / Math.SQRT2)),
 }
 
-// What may write over its own input.
+// What may write over its own input: a number goes in, a number comes out.
 const IN_PLACE = new Set(['affine', 'add', 'mul', ...Object.keys(EACH)])
 
 // For each op a function of the layer, its arrays, inputs, output and a place for patches that all share: it prepares,
@@ -109,9 +110,9 @@ const OPS = {
     }
   },
   linear: (layer, {weight, bias}, [x], out) => () => multiply(weight, bias, x, out, out.length, 1, x.length),
-  affine: (layer, {scale, shift}, [x], out) => () => {
-    const each = x.length / scale.length
-    for (let i = 0, c = 0; c < scale.length; c++) for (let k = 0; k < each; k++, i++) out[i] = x[i] * scale[c] + shift[c]
+  affine: (layer, {weight, bias}, [x], out) => () => {
+    const each = x.length / bias.length
+    for (let i = 0, c = 0; c < bias.length; c++) for (let k = 0; k < each; k++, i++) out[i] = x[i] * weight[c] + bias[c]
   },
   maxpool: (layer, _, [x], out) => () => pool(layer, x, out, false),
   avgpool: (layer, _, [x], out) => () => pool(layer, x, out, true),
@@ -134,7 +135,7 @@ const OPS = {
 
 // The arrays that a layer names.
 function arraysOf(layer, arrays) {
-  const keys = ['weight', 'bias', 'scale', 'shift'].filter(key => layer[key] != null)
+  const keys = ['weight', 'bias'].filter(key => layer[key] != null)
   return Object.fromEntries(keys.map(key => {
     if (!arrays[layer[key]]) throw new Error(`layer ${layer.name}: no array ${layer[key]}`)
     return [key, arrays[layer[key]]]

@@ -1,0 +1,272 @@
+"What all views share: the base class, and for each view its words, table, picture, page and errors; without a browser."
+import json, re
+import pytest, torch
+from matplotlib.figure import Figure
+import hardkd
+from hardkd import Images, View, accuracy, kit, mlp, predict, pretrained, shift_batch
+from hardkd.kit import closest, module_text, named_students, pack, question
+from view_makers import MAKERS, NASTY, Odd, SETS, foreign, made, shipped
+
+views = lambda f: pytest.mark.parametrize('name', MAKERS)(pytest.mark.parametrize('which', SETS)(f))
+
+
+# --- each view
+
+@views
+def test_view_has_words_a_table_and_a_picture(name, which):
+    view = made(name, which)
+    words, rows = view.describe(), view.to_frame()
+    assert view.state['title'] in words and re.search(r'\d', words)
+    assert rows and all(isinstance(r, dict) and set(r) == set(rows[0]) for r in rows)
+    assert isinstance(view.figure(), Figure)
+    assert json.dumps(rows), 'plain numbers and texts'
+
+
+@views
+def test_view_asks_first_and_knows_the_answer(name, which):
+    asked = made(name, which).state['question']
+    assert asked['ask'].endswith('?') or 'ark' in asked['ask']
+    assert re.search(r'\d', asked['because']), 'the answer is argued from the data'
+
+
+@views
+def test_view_keeps_a_picture_for_readers_without_a_kernel(name, which):
+    data, meta = made(name, which)._repr_mimebundle_()
+    assert {'application/vnd.jupyter.widget-view+json', 'image/png', 'text/plain'} <= set(data)
+    assert data['text/plain'] == made(name, which).describe()
+    assert len(data['image/png']) < 400_000
+
+
+@views
+def test_page_is_one_file_without_addresses(name, which, tmp_path):
+    path = made(name, which).save_html(tmp_path/'view.html')
+    page = path.read_text()
+    assert path.stat().st_size <= 8e6
+    assert '://' not in page.replace('www.w3.org', '')
+    assert '<script>window.hacked' not in page and '<img src=x' not in page
+
+
+@views
+def test_view_stays_small(name, which):
+    assert sum(len(a['data']) for a in made(name, which).arrays.values()) <= 5.5e6
+
+
+# --- the base class
+
+class Still(View):
+    "A view that shows a number."
+    _esm = module_text('shift_map')
+    def __init__(self, **options): super().__init__('How many?', dict(x=torch.arange(3.)), dict(frame=0), **options)
+    def figure(self): return kit.curves({'x': [1., 2.]})
+    def describe(self): return 'How many? 3.'
+    def to_frame(self): return [dict(x=1)]
+    def answer(self, what): return dict(double=2*what['x'], many=torch.ones(2, dtype=torch.uint8))
+
+
+def heard(view, what):
+    "What the browser is sent when it asks."
+    sent = []
+    view.send = lambda message, buffers=None: sent.append((message, buffers))
+    view._heard(None, dict(ask=7, what=what), [])
+    return sent[0]
+
+
+def test_request_is_answered_with_bytes():
+    message, buffers = heard(Still(), dict(x=4))
+    assert message == dict(told=7, answer=dict(double=8), arrays=dict(many=dict(dtype='uint8', shape=[2])))
+    assert buffers == [b'\x01\x01']
+
+
+def test_error_of_an_answer_goes_to_the_reader():
+    message, buffers = heard(Still(), dict(y=4))
+    assert message == dict(told=7, error="KeyError: 'x'") and buffers is None
+
+
+def test_other_messages_are_not_answered():
+    view = Still()
+    view.send = lambda *a: pytest.fail('answered')
+    view._heard(None, dict(something=1), [])
+
+
+def test_pack_keeps_numbers():
+    for x in torch.tensor([[1.5, -2]]), torch.tensor([3], dtype=torch.int64), torch.tensor([200], dtype=torch.uint8), torch.ones(2).half():
+        packed = pack(x)
+        back = torch.frombuffer(bytearray(packed['data']), dtype=getattr(torch, packed['dtype'])).reshape(packed['shape'])
+        assert torch.equal(back.double(), x.double())
+
+
+def test_pack_of_a_view_into_other_memory_is_in_order():
+    x = torch.arange(6, dtype=torch.float32).reshape(2, 3).T
+    assert torch.frombuffer(bytearray(pack(x)['data']), dtype=torch.float32).tolist() == x.flatten().tolist()
+
+
+def test_modules_are_one_scope():
+    text = module_text('net', 'push_the_digit')
+    assert not re.search(r'(?m)^import ', text) and len(re.findall(r'(?m)^export ', text)) == 1
+    names = re.findall(r'(?m)^(?:async )?(?:const|let|function|class) (\w+)', text)
+    assert len(names) == len(set(names)), {n for n in names if names.count(n) > 1}
+
+
+@pytest.mark.parametrize('path', sorted((hardkd.kit.files('hardkd')/'static').iterdir()), ids=lambda p: p.name)
+def test_static_file_can_stand_inside_a_page(path):
+    text = path.read_text()
+    if path.name.endswith('.js'): assert '</' not in text and '<!--' not in text and 'innerHTML' not in text
+    assert 'http:' not in text and 'https:' not in text
+    assert not re.search(r'eval\(|new Function|document\.write', text)
+
+
+def test_text_of_a_stranger_cannot_leave_its_place():
+    view = Still(footer='</script><script>1</script>{{script}} {{still}}')
+    page = kit.html_page('x', [view])
+    assert page.count('</script>') == 2 and '{{' not in page.split('type="module"')[0].replace('{{script}} {{still}}', '')
+
+
+def test_too_many_numbers_are_refused():
+    with pytest.raises(ValueError, match='Still: got 8.0 MB of numbers, allowed are at most 5.5 MB'):
+        View.__init__(Still(), 'x', dict(a=torch.zeros(2_000_000)))
+
+
+@pytest.mark.parametrize('right', [-1, 2, .5])
+def test_question_needs_one_of_its_choices(right):
+    with pytest.raises((ValueError, TypeError), match='right: got'): question('?', ['a', 'b'], right, '')
+
+
+def test_closest(): assert closest(.4, [.1, .5, .9]) == 1
+
+
+def test_students_have_names():
+    model = mlp()
+    assert named_students(model) == {'student': model} and named_students({1: model}) == {'1': model}
+    for bad, message in (({}, 'an empty dict'), ({'teacher': model}, "the name 'teacher'")):
+        with pytest.raises(ValueError, match=message): named_students(bad)
+
+
+# --- ShiftMap against torch
+
+def test_shift_map_says_what_torch_says():
+    teacher, students, data, _ = shipped()
+    view = made('ShiftMap', 'shipped')
+    for row in view.to_frame()[::17]:
+        model = teacher if row['model'] == 'teacher' else students[row['model']]
+        moved = Images(shift_batch(view.data.x, row['dx'], row['dy']), view.data.y, view.data.classes)
+        assert row['accuracy'] == pytest.approx(accuracy(model, moved), abs=1e-6)
+        z, t = predict(model, moved.x), predict(teacher, moved.x)
+        assert row['agreement'] == pytest.approx(hardkd.agreement(z, t), abs=1e-6)
+        assert row['kl'] == pytest.approx(hardkd.disagreement(z, t).mean().item(), rel=1e-4, abs=1e-6)
+
+
+def test_shift_map_asks_about_the_worst_student():
+    view = made('ShiftMap', 'shipped')
+    at = {r['model']: r['accuracy'] for r in view.to_frame() if (r['dx'], r['dy']) == (4, 4)}
+    worst = min(('KD', 'HARD'), key=at.get)
+    asked = view.state['question']
+    assert repr(worst) in asked['ask']
+    numbers = [int(re.search(r'\d+', c)[0])/100 for c in asked['choices']]
+    assert min(numbers, key=lambda p: abs(p-at[worst])) == numbers[asked['right']]
+
+
+# --- HardScrub and AugmentorCloud against the trace
+
+@pytest.mark.parametrize('which', SETS)
+def test_hard_scrub_says_what_the_trace_says(which):
+    view, run = made('HardScrub', which), SETS[which]()[3]
+    view.place = view.place | dict(frame=len(view.trace['step'])-1)
+    rows, trace = view.to_frame(), run.trace
+    assert len(rows) == len(trace['y']) and rows[0]['step'] == trace['step'][-1]
+    for i, row in enumerate(rows):
+        assert row['label'] == str(trace['classes'][trace['y'][i]])
+        assert row['student'] == str(trace['classes'][trace['student'][-1, i].argmax()])
+        assert row['disagreement'] == pytest.approx(trace['disagreement'][-1, i].item(), rel=1e-5)
+    right = sum(r['teacher'] == r['label'] for r in rows)
+    assert f'teacher right on {right} of {len(rows)}' in view.describe()
+
+
+def test_film_is_thinned_evenly_when_it_is_too_long():
+    x = torch.zeros(64, 3, 28, 28)
+    T = 60
+    trace = dict(step=torch.arange(T), images=torch.zeros(T, 64, 3, 28, 28, dtype=torch.uint8), x=x, y=torch.zeros(64).long(),
+                 teacher=torch.zeros(T, 64, 7, dtype=torch.uint8), student=torch.zeros(T, 64, 7, dtype=torch.uint8),
+                 disagreement=torch.zeros(T, 64), classes=NASTY)
+    run = hardkd.train.Run(Odd(), Odd(), None, 0, trace=trace)
+    view = hardkd.HardScrub(run)
+    steps = view.trace['step']
+    assert 20 < len(steps) < 40 and steps[0] == 0 and steps[-1] == T-1 and steps.diff().max() - steps.diff().min() <= 1
+
+
+def test_cloud_is_what_was_emitted():
+    "The amounts of the spatial augmentor, put back into it, make the images of the film."
+    _, _, _, run = shipped()
+    axes, amounts = hardkd.emitted(run)
+    units = hardkd.generator_units((28, 28))
+    last = torch.stack([amounts[-1, :, i]/units[a['name']][0] for i, a in enumerate(axes)], 1)
+    motion = (last[:, :, None, None]*hardkd.generator_matrices([a['name'] for a in axes], 28, 28)).sum(1)
+    made_again = hardkd.warp(run.trace['x'], motion)
+    assert (made_again - run.trace['images'][-1]/255).abs().max() < .01
+
+
+def test_cloud_of_another_augmentor_is_measured_on_the_images():
+    x = torch.zeros(3, 1, 28, 28)
+    x[:, :, 10:14, 10:14] = 1.
+    moved = shift_batch(x, 3, -2)*.5
+    trace = dict(step=torch.arange(2), images=torch.stack([kit.to_bytes(x), kit.to_bytes(moved)]), x=x, y=torch.zeros(3).long(), classes=['a', 'b'],
+                 teacher=torch.zeros(2, 3, 2, dtype=torch.uint8), student=torch.zeros(2, 3, 2, dtype=torch.uint8), disagreement=torch.zeros(2, 3))
+    axes, amounts = hardkd.emitted(hardkd.train.Run(Odd(), Odd(), None, 0, trace=trace))
+    assert [a['name'] for a in axes] == ['right', 'down', 'size', 'brightness']
+    assert amounts[0].abs().max() < 1e-3
+    assert amounts[1, 0].tolist() == pytest.approx([3, -2, 0, -50], abs=.3)
+
+
+def test_cloud_scores_a_shift_as_torch_does():
+    teacher, students, _, run = shipped()
+    view = hardkd.AugmentorCloud(run, student=students['KD'])
+    r, s = view.state['reach'], view.state['stride']
+    x = run.trace['x']
+    moved = shift_batch(x, 2*s-r, 3*s-r)
+    z, t = predict(students['KD'], moved), predict(teacher, moved)
+    assert view.apart[3, 2].item() == pytest.approx(hardkd.disagreement(z, t).mean().item(), rel=1e-5)
+    assert view.swayed[3, 2].item() == pytest.approx(hardkd.disagreement(t, predict(teacher, x)).mean().item(), rel=1e-5)
+
+
+# --- errors
+
+def without(run, **changes):
+    import copy
+    other = copy.copy(run)
+    for name, value in changes.items(): setattr(other, name, value)
+    return other
+
+
+def bad_cases():
+    teacher, students, data, run = shipped()
+    other = pretrained('shift_cnn')
+    seven = Odd()
+    yield 'classes', lambda: hardkd.ShiftMap(teacher, {'a': mlp(7)}, data), ValueError, 'teacher, student: got 10 classes and 7 classes'
+    yield 'images', lambda: hardkd.ShiftMap(teacher, students, data.x), TypeError, 'data: got Tensor'
+    yield 'size', lambda: hardkd.ShiftMap(seven, seven, data), ValueError, 'teacher: got'
+    yield 'no students', lambda: hardkd.ShiftMap(teacher, {}, data), ValueError, 'students: got an empty dict'
+    yield 'a name', lambda: hardkd.ShiftMap(teacher, {'teacher': other}, data), ValueError, "students: got the name 'teacher'"
+    yield 'a shift', lambda: hardkd.ShiftMap(teacher, students, data, max_shift=40), ValueError, 'max_shift: got 40'
+    yield 'no images', lambda: hardkd.ShiftMap(teacher, students, data, limit=0), ValueError, 'limit: got 0'
+    for view in hardkd.HardScrub, hardkd.AugmentorCloud:
+        yield f'{view.__name__} run', lambda view=view: view(teacher), TypeError, 'run: got'
+        yield f'{view.__name__} not recorded', lambda view=view: view(without(run, trace=None)), ValueError, 'run: got a trace without frames'
+        yield f'{view.__name__} no frames', lambda view=view: view(without(run, trace=run.trace | dict(step=run.trace['step'][:0]))), ValueError, 'without frames'
+    yield 'no teacher', lambda: hardkd.AugmentorCloud(without(run, teacher=None)), ValueError, 'run: got one without teacher'
+    yield 'other student', lambda: hardkd.AugmentorCloud(run, student=mlp(7)), ValueError, '10 classes and 7 classes'
+    yield 'weight', lambda: hardkd.AugmentorCloud(run, invariance_weight=9), ValueError, 'invariance_weight: got 9'
+    yield 'huge images', lambda: hardkd.HardScrub(without(run, trace=run.trace | dict(
+        images=torch.zeros(2, 64, 3, 128, 128, dtype=torch.uint8), x=torch.zeros(64, 3, 128, 128)))), ValueError, 'run: got 3.1 MB a frame'
+    yield 'frame', lambda: hardkd.scrub_figure(run.trace, 999), ValueError, 'frame: got 999'
+
+
+CASES = ['classes', 'images', 'size', 'no students', 'a name', 'a shift', 'no images', 'HardScrub run', 'HardScrub not recorded',
+         'HardScrub no frames', 'AugmentorCloud run', 'AugmentorCloud not recorded', 'AugmentorCloud no frames', 'no teacher',
+         'other student', 'weight', 'huge images', 'frame']
+
+
+@pytest.mark.parametrize('case', CASES)
+def test_bad_input_is_named(case):
+    cases = {name: rest for name, *rest in bad_cases()}
+    assert set(cases) == set(CASES)
+    call, kind, message = cases[case]
+    with pytest.raises(kind, match=re.escape(message)): call()
