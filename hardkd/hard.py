@@ -275,7 +275,7 @@ class DisagreementMap(View):
                      mark='Place your mark on the map, by pointer or arrow keys.', because=self._words(1))
         place = dict(image=0, mean=True, student=1, row=None, col=None, mark=None, index=None, frame=max(0, len(frames.get('step', ()))-1))
         super().__init__('Where do they disagree while the teacher is sure?', arrays, place, asked, f"{len(some)} images, {cells} x {cells} mixtures of {' and '.join(self.plane)}",
-                         group, ('frame', 'student'), names=self.names, looks=looks([*self.names, 'augmentor']), classes=some.classes, axes=self.axes,
+                         group, ('frame', 'student'), names=self.names, looks=looks(['augmentor', *self.names]), classes=some.classes, axes=self.axes,
                          temperature=temperature, weight=invariance_weight, available=len(data))
 
     def _cloud(self, run):

@@ -254,7 +254,7 @@ def push_figure(
     from matplotlib.patches import Rectangle
     probs = {n: _numbers(f'probs[{n!r}]', p, (2,), 0, 1) for n,p in probs.items()}
     if len(probs) != 2: refuse('probs', f'{len(probs)} models', 'a teacher and a student')
-    moves, (names, look) = [tuple(map(int, d)) for d in moves], (list(probs), looks(probs))
+    moves, (names, look) = [tuple(map(int, d)) for d in moves], (list(probs), looks(['augmentor', *probs]))
     for name,rows,wanted in ('images', _check_pictures('images', images), shown), *((f'probs[{n!r}]', p, moves) for n,p in probs.items()):
         if len(rows) != len(wanted): refuse(name, f'{len(rows)} rows', f'{len(wanted)}')
     check_one_of('label', label, range(len(classes))), check_one_of('now', now, range(len(moves)))
@@ -318,7 +318,7 @@ class PushTheDigit(View):
         asked = question(f'How many pixels until {self.names[1]!r} changes its mind, while the teacher keeps its own?',
                          ['1', '2 or 3', '4 to 6', 'more'], sum(pixels >= low for low in offered) - 1, said)
         super().__init__('How far until the student changes its mind?', arrays, place, asked, f'{len(some)} images, moved by up to {max_shift} pixels',
-                         group, ('student',), names=self.names, looks=looks(self.names), classes=some.classes, max_shift=max_shift,
+                         group, ('student',), names=self.names, looks=looks(['augmentor', *self.names]), classes=some.classes, max_shift=max_shift,
                          nets=nets or [None]*len(models), why=why)
 
     def _scene(self, place):

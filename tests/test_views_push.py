@@ -176,6 +176,13 @@ def test_push_figure_holds_the_numbers():
         with pytest.raises((ValueError, TypeError), match=re.escape(message)): push_figure(**given | wrong)
 
 
+def test_four_kinds_have_four_colours():
+    "Whatever the student is called, its colour is not the one of both."
+    for name in 'x', 'augmentor 2', 'HARD', 'icd':
+        view = PushTheDigit(Anywhere(), {name: Reads(4, 4)}, dot(), max_shift=1)
+        assert '#009E73' not in (view.state['looks'][n]['color'] for n in view.names)
+
+
 def test_push_figure_of_a_drawing():
     view = made('PushTheDigit', 'shipped')
     ink = torch.zeros(28, 28, dtype=torch.uint8)
@@ -499,7 +506,8 @@ def test_network_that_says_something_else_in_the_page_is_not_believed(page_of):
     p.skip()
     hand(p).focus()
     p.page.keyboard.press('ArrowRight')
-    assert 'open the notebook' in p.view.locator('.hk-error').inner_text() and p.errors == []
+    p.view.locator('.hk-error', has_text='open the notebook').wait_for()
+    assert p.errors == []
 
 
 def test_page_of_a_network_that_needs_the_kernel_says_so_and_stays_alive(page_of):
@@ -511,7 +519,7 @@ def test_page_of_a_network_that_needs_the_kernel_says_so_and_stays_alive(page_of
     before = picture(p.view)
     hand(p).focus()
     p.page.keyboard.press('ArrowRight')
-    assert 'This page has no kernel' in p.view.locator('.hk-error').inner_text()
+    p.view.locator('.hk-error', has_text='This page has no kernel').wait_for()
     assert 'asking the kernel for teacher and student' in p.caption() and picture(p.view) != before
     p.view.get_by_role('button', name='find the break').click()
     p.page.wait_for_timeout(300)
@@ -763,8 +771,7 @@ def test_asking_without_a_kernel_is_said(page_of):
     p = page_of(made('DisagreementMap', 'foreign'))
     p.skip()
     p.view.get_by_role('button', name='ask the kernel').click()
-    p.page.wait_for_timeout(100)
-    assert 'This page has no kernel' in p.view.locator('.hk-error').inner_text()
+    p.view.locator('.hk-error', has_text='This page has no kernel').wait_for()
     p.view.get_by_role('button', name='next image').click()
     assert any(label in p.caption() for label in NASTY) and p.errors == [] and p.page.evaluate('window.hacked') is None
 

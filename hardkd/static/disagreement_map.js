@@ -109,7 +109,7 @@ function setup(v) {
   const ends = (a) => [number(a.at[0]), number(a.at[G - 1]), '0'];
   const ceiling = () => Math.max(1e-6, ...(place.get('mean') ? means.apart.map((f) => Math.max(...f)) : Array.from({ length: S }, (_, s) => Math.max(...apart(shown(), s + 1)))));
   heatGrid(v, plane.node, {
-    rows: G, cols: G, most: 340, at: here, name: title, extra, span: () => [0, ceiling()],
+    rows: G, cols: G, most: 340, at: here, name: title, extra, span: () => [0, ceiling()], form: (x) => (x && x < 0.1 ? x.toExponential(0) : short(x)),
     values: (r, c) => (v.covered ? null : field()[r * G + c]),
     on: (cell) => place.set({ ...cell, ...(v.covered ? { mark: [cell.row, cell.col] } : {}) }),
     axes: { x: ends(axes[0]), y: ends(axes[1]), xlabel: `${axes[0].name}, ${axes[0].unit}`, ylabel: `${axes[1].name}, ${axes[1].unit}` },

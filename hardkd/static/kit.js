@@ -187,7 +187,7 @@ function luminance(colour) {
 // A question with choices: {ask, choices, right, because}; or one that a mark in the picture answers: {ask, mark: how to place it,
 // because}, where setup says v.mark() (the mark, or null) and v.judge(mark) (what is said of it). `open(guess)` is called once; null when skipped.
 function question(v, { ask, choices = [], right, because, mark }, before, open) {
-  const said = make('p', { hidden: true });
+  const said = make('p', { hidden: true, tabindex: -1 });
   const commit = make('button', { type: 'button', class: 'hk-main', disabled: true }, 'Commit');
   const skip = make('button', { type: 'button' }, 'Skip');
   const name = `choice-${Math.random().toString(36).slice(2)}`;
@@ -200,8 +200,9 @@ function question(v, { ask, choices = [], right, because, mark }, before, open) 
     said.textContent = guess === null || guess === undefined ? because : mark ? `${v.judge(guess)} ${because}`
       : guess === right ? `You said ${choices[guess]}: right. ${because}` : `You said ${choices[guess]}; it is ${choices[right]}. ${because}`;
   };
-  commit.addEventListener('click', () => { const guess = mark ? v.mark() : radios.findIndex((r) => r.checked); close(guess); open(guess); });
-  skip.addEventListener('click', () => { close(null); open(null); });
+  const answer = (guess) => { close(guess); open(guess); said.focus(); };     // the buttons go: the focus must not fall out of the view
+  commit.addEventListener('click', () => answer(mark ? v.mark() : radios.findIndex((r) => r.checked)));
+  skip.addEventListener('click', () => answer(null));
   if (mark) v.onDraw(() => { commit.disabled = !v.mark(); if (before && said.hidden) close(before.guess); });
   else if (before) close(before.guess);
   return node;
@@ -476,7 +477,7 @@ export function bars(v, parent, { name = 'probabilities', classes, series, top =
       let x = left;
       for (const s of all) {
         ctx.fillStyle = filling(ctx, v, s.look); ctx.fillRect(x, 4, 14, 9);
-        write(ctx, s.name, x + 18, 12, { colour: ink, wide: Math.max(20, wide / all.length - 34) });
+        write(ctx, s.name, x + 18, 12, { colour: ink, wide: Math.max(20, Math.min(wide / all.length - 34, wide - x - 20)) });
         x += Math.min(ctx.measureText(s.name).width + 32, wide / all.length);
       }
       shown.forEach((k, i) => {

@@ -103,7 +103,7 @@ function setup(v) {
   search.className = 'hk-main';
   const turn = slider('turn', { min: -180, max: 180, step: 5, value: 0, format: (x) => `${x}°`, on: (x) => anew({ turn: x }) });
   const scale = slider('scale', { min: 50, max: 150, step: 5, value: 100, format: (x) => `${x} %`, on: (x) => anew({ scale: x }) });
-  v.controls.append(search, next, ...(H * W <= 4096 ? [own, clear] : []), ...(M > 2 ? [student.node] : []), make('div', { class: 'hk-controls', style: 'flex: 1 1 100%; margin: 0' }, turn.node, scale.node));
+  v.controls.append(search, next, ...(H * W <= 4096 ? [own, clear] : []), ...(M > 2 ? [student.node] : []), make('div', { style: 'display: flex; flex-wrap: wrap; flex: 1 1 100%; gap: .35rem .9rem' }, turn.node, scale.node));
   v.onDraw(() => {
     refresh(); look();
     student.set(chosen() - 1); turn.set(place.get('turn')); scale.set(place.get('scale'));
@@ -234,7 +234,7 @@ function setup(v) {
     const end = broke === null ? '' : broke.length
       ? ` The smallest break: ${at(broke)}, ${long(broke)} pixels; ${count - 1} moves tried.`
       : ` No break within ${m} pixels: on ${count - 1} moves ${name} never changed its mind where ${names[0]} kept its own.`;
-    return v.caption(`${start}: ${says}${drawing() ? ` (what ${names[0]} says of it unmoved counts as right)` : ''}.${end}`);
+    return v.caption(`${start}: ${says}${drawing() ? ` (what ${names[0]} says of it unmoved counts as right)` : ''}.${v.covered ? ' Answer first, then push.' : end}`);
   });
   v.explain(() => {
     const d = here(), s = place.get('scale') / 100, p = opinion(d), z = opinion([0, 0]), word = (q, i) => (q ? classes[argmax(q[i])] : '?'), i = chosen();
