@@ -16,7 +16,7 @@ import hardkd
 from torch import Tensor
 from .data import Images, check_one_of, digits, refuse
 from .hard import HardScrub, distill
-from .kit import figure_png, html_page, looks, table_html
+from .kit import doctor, figure_png, html_page, looks, table_html
 from .kit import _INK, _PALE, _axes, _bar, _canvas, _check_pictures, _draw_images, _draw_lines, _draw_map
 from .kit import _inches, _lines, _numbers, _wrap, _write
 from .models import FACTORIES, accuracy, pretrained, pretrained_names, save_pretrained
@@ -354,6 +354,7 @@ def parser()->argparse.ArgumentParser:
     d.add_argument('--resume', action='store_true', help='keep checkpoints in DIR, and go on from those that are there')
     w = commands.add_parser('weights', help='train the shipped models again')
     w.add_argument('out', metavar='DIR', help='folder for the .safetensors files and their manifest.json')
+    commands.add_parser('doctor', help='what hardkd needs and what is here; exit code 1 when something is missing')
     for c in (d, w): c.add_argument('--quiet', action='store_true', help='no progress bars')
     return p
 
@@ -363,8 +364,11 @@ def main(
     "The shell command `hardkd`."
     words = sys.argv[1:] if argv is None else list(argv)
     asked = vars(parser().parse_args(words))
-    command, asked['progress'] = asked.pop('command'), not asked.pop('quiet')
+    command, asked['progress'] = asked.pop('command'), not asked.pop('quiet', False)
     try:
+        if command == 'doctor':
+            print(doctor().describe())
+            return int(any(row['advice'] for row in doctor().to_frame()))
         if command == 'demo': demo(**asked, command=shlex.join(['hardkd', *words]))
         else: build_weights(**asked)
     except (ValueError, TypeError, OSError, NotFinite) as e:

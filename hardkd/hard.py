@@ -13,7 +13,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 from . import train
-from .data import Images, check_number, check_one_of, refuse
+from .data import Images, check_images, check_number, check_one_of, refuse
 from .kit import (AUGMENTOR, STUDENT, View, _axes, _canvas, _draw_images, _draw_lines, _inches, _write, looks,
                         module_text, named_students, question, to_bytes)
 from .losses import disagreement, soften
@@ -115,6 +115,7 @@ def _check_run(run, *needs):
     "A run with a film, or an error; with the parts that a view needs."
     if not isinstance(run, Run): refuse('run', type(run).__name__, 'a Run, as `distill(..., trace=True)` returns it', TypeError)
     if not run.trace or not len(run.trace['step']): refuse('run', 'a trace without frames', 'runs that were recorded: `distill(..., trace=True)`')
+    check_images('run', run.trace['x'])
     for name in needs:
         if getattr(run, name) is None: refuse('run', f'one without {name}', f'runs with a {name}')
     return run.trace

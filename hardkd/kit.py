@@ -5,15 +5,17 @@
 # %% auto #0
 __all__ = ['TEACHER', 'STUDENT', 'AUGMENTOR', 'LOOKS', 'looks', 'figure_png', 'image_grid', 'probability_bars', 'nudge', 'curves',
            'Html', 'figure_html', 'table_html', 'html_page', 'module_text', 'pack', 'to_bytes', 'question', 'closest',
-           'named_students', 'View']
+           'named_students', 'View', 'Doctor', 'doctor']
 
 # %% ../nbs/02_kit.ipynb #faf991a7
-import base64, html, io, itertools, json, re, textwrap, threading
+import base64, html, io, itertools, json, platform, re, sys, textwrap, threading
 from functools import partial
+from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.resources import files
 from pathlib import Path
 import anywidget, torch, traitlets
 import numpy as np
+from packaging.requirements import Requirement
 from torch import Tensor
 from .data import check_images, check_number, check_one_of, refuse
 
@@ -501,3 +503,45 @@ class View(anywidget.AnyWidget):
         path = Path(path)
         path.write_text(html_page(self.state['kind'], [self]), encoding='utf-8')
         return path
+
+# %% ../nbs/02_kit.ipynb #b714ab0f
+def _findings():
+    "What hardkd asks for and what is here: a dict a row, `advice` where something is to be done."
+    def row(what, wanted, found, fine, advice): return dict(what=what, wanted=wanted, found=found, advice='' if fine else advice)
+    rows = [row('python', '>=3.11', platform.python_version(), sys.version_info >= (3,11), 'a newer python')]
+    for need in map(Requirement, requires('hardkd') or []):
+        if need.marker and not need.marker.evaluate(dict(extra='lab')): continue
+        try: found = version(need.name)
+        except PackageNotFoundError: found = 'nothing'
+        fine = found != 'nothing' and need.specifier.contains(found, prereleases=True)
+        rows.append(row(need.name, str(need.specifier), found, fine, f"python -m pip install '{need.name}{need.specifier}'"))
+    for name in 'anywidget', '@jupyter-widgets/jupyterlab-manager':
+        here = (Path(sys.prefix)/'share'/'jupyter'/'labextensions'/name).exists()
+        rows.append(row(f'for JupyterLab: {name}', 'here', 'here' if here else 'nothing', here,
+                        'install ipywidgets and anywidget where the Jupyter server runs, and restart it'))
+    return rows
+
+class Doctor(View):
+    "A view that says whether views work here, and what is missing; see `doctor`."
+    _esm = module_text('doctor')
+
+    def __init__(self): super().__init__('Do views work here?', {}, rows=_findings())
+
+    def answer(self, what): return {}
+
+    def describe(self):
+        rows, advice = self.to_frame(), 'Where only this text or a picture is shown, the browser has not loaded the view.'
+        return '\n'.join([f"{self.state['title']} {advice}", *(
+            f"{r['what']:50s} {r['wanted']:14s} {r['found']:16s} {r['advice']}".rstrip() for r in rows)])
+
+    def to_frame(self): return self.state['rows']
+
+    def figure(self):
+        lines = self.describe().split('\n')
+        fig, sheet = _canvas(9.5, .4 + .2*len(lines), '', self.state['title'])
+        for i,line in enumerate(lines): _write(sheet, .15, .2 + .2*i, line, 9, family='monospace')
+        return fig
+
+def doctor()->Doctor:
+    "What hardkd needs and what is here; shown in a notebook, it also tells whether the browser draws views and the kernel answers."
+    return Doctor()

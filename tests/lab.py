@@ -95,7 +95,7 @@ class Notebook:
 
     def status(self): return self.page.evaluate("document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status")
 
-    def wait_idle(self, limit=60, calm=1.):
+    def wait_idle(self, limit=60, calm=.6):
         "Until the kernel has been idle for a moment."
         until, since = time.time() + limit, None
         while time.time() < until:
@@ -140,15 +140,15 @@ class Notebook:
         self.page.locator('.jp-WindowedPanel-outer').first.evaluate('e => e.scrollTo(0, 0)')
         seen, last = {}, -1
         while True:
-            self.page.wait_for_timeout(250)
+            self.page.wait_for_timeout(120)
             for view in self.page.locator('.hardkd').all():
                 model = view.evaluate('e => { e.dataset.seen ??= Math.random(); return e.dataset.seen }')
                 if model not in seen:
                     view.scroll_into_view_if_needed()
-                    self.page.wait_for_timeout(400)
+                    self.page.wait_for_timeout(300)
                     seen[model] = self.page.locator(f'.hardkd[data-seen="{model}"]')
                     yield seen[model]
-            top = self.page.locator('.jp-WindowedPanel-outer').first.evaluate('e => { e.scrollBy(0, e.clientHeight*.7); return e.scrollTop }')
+            top = self.page.locator('.jp-WindowedPanel-outer').first.evaluate('e => { e.scrollBy(0, e.clientHeight*.85); return e.scrollTop }')
             if top == last: return
             last = top
 

@@ -7,7 +7,8 @@ from lab import Lab, painted, picture
 from view_makers import MAKERS, NASTY, SETS, made
 
 ROOT = Path(__file__).resolve().parents[1]
-views = lambda f: pytest.mark.parametrize('name', MAKERS)(pytest.mark.parametrize('which', SETS)(f))
+each_view = pytest.mark.parametrize('name', MAKERS)
+each_view_of_both = lambda f: each_view(pytest.mark.parametrize('which', SETS)(f))
 
 
 # --- saved pages
@@ -41,7 +42,7 @@ def saved(tmp_path_factory):
     return path
 
 
-@views
+@each_view_of_both
 def test_saved_page_is_painted_and_asks_first(chromium, saved, name, which):
     with Page(chromium, saved(name, which)) as p:
         assert p.errors == []
@@ -55,11 +56,11 @@ def test_saved_page_is_painted_and_asks_first(chromium, saved, name, which):
         assert p.errors == [] and not p.view.locator('.hk-error').is_visible()
 
 
-@views
-def test_prediction_can_be_committed_by_keyboard_alone(chromium, saved, name, which):
-    asked = made(name, which).state['question']
+@each_view
+def test_prediction_can_be_committed_by_keyboard_alone(chromium, saved, name):
+    asked = made(name, 'shipped').state['question']
     if not asked.get('choices'): pytest.skip('asked in another way, tested with the view')
-    with Page(chromium, saved(name, which)) as p:
+    with Page(chromium, saved(name, 'shipped')) as p:
         p.page.keyboard.press('Tab')
         p.page.keyboard.press('Space')
         for _ in range(asked['right']): p.page.keyboard.press('ArrowRight')
@@ -71,10 +72,10 @@ def test_prediction_can_be_committed_by_keyboard_alone(chromium, saved, name, wh
         assert f"You said {asked['choices'][asked['right']]}: right." in said and asked['because'] in said
 
 
-@views
-def test_every_control_is_reached_and_moved_by_keys(chromium, saved, name, which):
+@each_view
+def test_every_control_is_reached_and_moved_by_keys(chromium, saved, name):
     "Tab goes through all that can have the focus, each has a name, and the view's own areas answer to the arrow keys."
-    with Page(chromium, saved(name, which)) as p:
+    with Page(chromium, saved(name, 'shipped')) as p:
         p.skip()
         wanted = p.view.evaluate('''v => [...v.querySelectorAll('button, select, input, summary, [tabindex="0"]')]
             .filter(e => e.offsetParent && !e.disabled && !e.closest('[inert]')).length''')
@@ -101,9 +102,9 @@ def test_every_control_is_reached_and_moved_by_keys(chromium, saved, name, which
         assert p.errors == []
 
 
-@views
-def test_reset_goes_back(chromium, saved, name, which):
-    with Page(chromium, saved(name, which)) as p:
+@each_view
+def test_reset_goes_back(chromium, saved, name):
+    with Page(chromium, saved(name, 'shipped')) as p:
         p.skip()
         start = p.caption()
         for area in p.view.locator('[role=application], [role=option][tabindex="0"], input[type=range]').all():
@@ -114,9 +115,9 @@ def test_reset_goes_back(chromium, saved, name, which):
         assert p.caption() == start
 
 
-@views
-def test_view_saves_itself_as_a_page(chromium, saved, name, which, tmp_path):
-    with Page(chromium, saved(name, which)) as p:
+@each_view
+def test_view_saves_itself_as_a_page(chromium, saved, name, tmp_path):
+    with Page(chromium, saved(name, 'shipped')) as p:
         p.skip()
         said = p.caption()
         with p.page.expect_download() as download: p.view.get_by_role('button', name='Save HTML').click()
@@ -126,7 +127,7 @@ def test_view_saves_itself_as_a_page(chromium, saved, name, which, tmp_path):
         assert p.errors == [] and p.caption() == said and min(painted(p.view)) > 3
 
 
-@pytest.mark.parametrize('name', MAKERS)
+@each_view
 def test_labels_of_a_stranger_stay_text(chromium, saved, name):
     with Page(chromium, saved(name, 'foreign')) as p:
         p.skip()
@@ -137,28 +138,32 @@ def test_labels_of_a_stranger_stay_text(chromium, saved, name):
         assert p.errors == []
 
 
-@pytest.mark.parametrize('dark', [False, True], ids=['light', 'dark'])
-@views
-def test_axe_finds_nothing_serious(chromium, saved, name, which, dark):
+@each_view_of_both
+def test_axe_finds_nothing_serious(chromium, saved, name, which):
     from axe_playwright_python.sync_playwright import Axe
-    if dark and which == 'foreign': pytest.skip('the shipped ones stand for the dark theme')
-    with Page(chromium, saved(name, which), dark=dark) as p:
-        for skipped in False, True:
-            if skipped:
-                p.skip()
-                p.view.locator('summary').click()
-            found = Axe().run(p.page).response['violations']
-            bad = {v['id']: [n['html'][:200] for n in v['nodes']] for v in found if v['impact'] in ('serious', 'critical')}
-            assert not bad, bad
-
-
-@pytest.mark.parametrize('width', [360, 700])
-@pytest.mark.parametrize('name', MAKERS)
-def test_narrow_page_does_not_scroll_sideways(chromium, saved, name, width):
-    with Page(chromium, saved(name, 'shipped'), width=width) as p:
+    def check(theme):
+        found = Axe().run(p.page).response['violations']
+        bad = {v['id']: [n['html'][:200] for n in v['nodes']] for v in found if v['impact'] in ('serious', 'critical')}
+        assert not bad, (theme, bad)
+    with Page(chromium, saved(name, which)) as p:
+        check('light, before the question is answered')
         p.skip()
-        assert p.page.evaluate('document.documentElement.scrollWidth') <= width
-        assert min(painted(p.view)) > 3
+        p.view.locator('summary').click()
+        check('light')
+        p.page.emulate_media(color_scheme='dark')
+        p.page.wait_for_timeout(100)
+        check('dark')
+
+
+@each_view
+def test_narrow_page_does_not_scroll_sideways(chromium, saved, name):
+    with Page(chromium, saved(name, 'shipped'), width=700) as p:
+        p.skip()
+        for width in 700, 360:
+            p.page.set_viewport_size(dict(width=width, height=900))
+            p.page.wait_for_timeout(150)
+            assert p.page.evaluate('document.documentElement.scrollWidth') <= width
+            assert min(painted(p.view)) > 3
 
 
 def test_play_runs_through_the_film_and_stops(chromium, saved):
@@ -248,21 +253,50 @@ from view_makers import *
 teacher, students, data, run = shipped()'''
 
 
+CELLS = dict(
+    setup=SETUP,
+    field='field = hardkd.ShiftMap(teacher, students, data, max_shift=4)\nfield',
+    film='film = hardkd.HardScrub(run)\nfilm',
+    again='film',
+    push='push = hardkd.PushTheDigit(teacher, students, data, in_browser=False)\npush',
+    broken='broken = hardkd.PushTheDigit(teacher, students, data, in_browser=False)\nbroken.answer = lambda what: 1/0\nbroken',
+    doctor='hardkd.doctor()',
+    slow='''slow, asked = hardkd.PushTheDigit(teacher, students, data, in_browser=False), []
+quick = slow.answer
+slow.answer = lambda what: (asked.append(what), time.sleep(.4), quick(what))[-1]
+slow''',
+    place="print('PLACE', field.place['dx'], len(asked))\nfield.place = field.place | dict(dx=2, dy=1)",
+    train='hardkd.distill(teacher, mlp(), digits()[0], epochs=8, seed=0, progress=False)')
+SHOWN = ['field', 'film', 'again', 'push', 'broken', 'doctor', 'slow']
+
+
 @pytest.fixture(scope='session')
 def notebook(lab):
     "A notebook with views in all the ways in which they are shown."
-    lab.write('views.ipynb', SETUP, 'field = hardkd.ShiftMap(teacher, students, data, max_shift=4)\nfield', 'film = hardkd.HardScrub(run)\nfilm', 'film',
-              'push = hardkd.PushTheDigit(teacher, students, data, in_browser=False)\npush',
-              'broken = hardkd.PushTheDigit(teacher, students, data, in_browser=False)\nbroken.answer = lambda what: 1/0\nbroken',
-              "print('STUDENT', field.place['student'], field.place['dx'])",
-              'hardkd.distill(teacher, mlp(), digits()[0], epochs=14, seed=0, progress=False)')
+    lab.write('views.ipynb', *CELLS.values())
     nb = lab.open('views.ipynb')
-    for i in range(7):
-        nb.run_cell(i)
+    for name in CELLS:
+        if name == 'train': break
+        run_cell(nb, name)
         nb.page.wait_for_timeout(100)
     nb.wait_idle(120)
     yield nb
     nb.close()
+
+
+def run_cell(nb, name): nb.run_cell(list(CELLS).index(name))
+
+
+def shown(nb, name):
+    "The view of a cell, on the screen, its question skipped."
+    view = nb.page.locator(f'.hardkd[data-cell={name}]')
+    if view.count():
+        view.scroll_into_view_if_needed()
+        nb.page.wait_for_timeout(200)      # what was away is painted again
+    else:
+        by_index(nb, SHOWN.index(name)).evaluate('(v, name) => { v.dataset.cell = name }', name)
+        if view.get_by_role('button', name='Skip').is_visible(): view.get_by_role('button', name='Skip').click()
+    return view
 
 
 def by_index(nb, index):
@@ -273,8 +307,10 @@ def by_index(nb, index):
 
 
 def test_views_are_painted_in_jupyterlab(notebook):
-    found = [(v.get_attribute('aria-label'), min(painted(v))) for v in notebook.views()]
-    assert [t for t, _ in found] == [made(n, 'shipped').state['title'] for n in ('ShiftMap', 'HardScrub', 'HardScrub', 'PushTheDigit', 'PushTheDigit')]
+    found = [(v.get_attribute('aria-label'), min(painted(v), default=9)) for v in notebook.views()]
+    title = {n: made(n, 'shipped').state['title'] for n in ('ShiftMap', 'HardScrub', 'PushTheDigit')}
+    film, push = title['HardScrub'], title['PushTheDigit']
+    assert [t for t, _ in found] == [title['ShiftMap'], film, film, push, push, 'Do views work here?', push]
     assert all(colours > 3 for _, colours in found)
     assert notebook.errors == [] and notebook.outside == []
 
@@ -285,9 +321,8 @@ def test_picture_for_readers_without_a_kernel_is_hidden_beside_the_live_view(not
 
 
 def test_keys_typed_in_a_view_stay_there(notebook):
-    view = by_index(notebook, 0)
+    view = shown(notebook, 'field')
     before = notebook.cells()
-    if view.get_by_role('button', name='Skip').is_visible(): view.get_by_role('button', name='Skip').click()
     for focused in view.locator('button:visible, select, [role=application]').all():
         focused.focus()
         for key in 'b', 'a', 'd', 'd', 'm': notebook.page.keyboard.press(key)
@@ -297,43 +332,58 @@ def test_keys_typed_in_a_view_stay_there(notebook):
 
 
 def test_range_input_answers_to_the_arrow_keys_in_jupyterlab(notebook):
-    view = by_index(notebook, 1)
-    if view.get_by_role('button', name='Skip').is_visible(): view.get_by_role('button', name='Skip').click()
+    view = shown(notebook, 'film')
     slider = view.locator('input[type=range]').first
     slider.focus()
     notebook.page.keyboard.press('Home')
-    before, said = picture(view), view.locator('.hk-caption').inner_text()
+    before, said = picture(view), view.locator('.hk-caption').text_content()
     for _ in range(5): notebook.page.keyboard.press('ArrowRight')
     assert slider.input_value() == '5'
-    assert view.locator('.hk-caption').inner_text() != said and picture(view) != before
+    assert view.locator('.hk-caption').text_content() != said and picture(view) != before
 
 
 def test_two_displays_of_one_widget_both_work(notebook):
-    "One widget, two displays: both live, and where the reader is in one is told to the other by way of Python."
-    titles = {}
-    for i, view in enumerate(notebook.views()):
-        if i not in (1, 2): continue
-        if view.get_by_role('button', name='Skip').is_visible(): view.get_by_role('button', name='Skip').click()
-        slider = view.locator('input[type=range]').first
+    "Both live; what the reader does in one shows in the other."
+    for name, other in ('film', 'again'), ('again', 'film'):
+        slider = shown(notebook, name).locator('input[type=range]').first
         slider.focus()
         notebook.page.keyboard.press('Home')
-        first = picture(view)
-        notebook.page.keyboard.press('End')
-        assert picture(view) != first
-        titles[i] = view.locator('.hk-caption').inner_text()
-    assert titles[1] == titles[2]
+        first = picture(shown(notebook, name))
+        slider.focus(), notebook.page.keyboard.press('End')
+        assert picture(shown(notebook, name)) != first
+        said = shown(notebook, name).locator('.hk-caption').text_content()
+        notebook.page.wait_for_timeout(600)
+        assert shown(notebook, other).locator('.hk-caption').text_content() == said
+
+
+def ask_place(nb):
+    "Runs the cell that prints where the reader is and how often the slow view was asked, and moves the first view."
+    run_cell(nb, 'place')
+    nb.wait_idle()
+    cell, = (c for c in nb.save()['cells'] if 'PLACE' in ''.join(c['source']))
+    return [int(x) for x in ''.join(cell['outputs'][0]['text']).split()[1:]]
 
 
 def test_python_knows_where_the_reader_is_and_can_move_the_view(notebook):
-    view = by_index(notebook, 0)
-    if view.get_by_role('button', name='Skip').is_visible(): view.get_by_role('button', name='Skip').click()
+    view = shown(notebook, 'field')
     view.locator('[role=application]').first.focus()
     notebook.page.keyboard.press('Home'), notebook.page.keyboard.press('ArrowLeft')
     notebook.page.wait_for_timeout(700)
-    notebook.run_cell(6)
-    notebook.wait_idle()
-    output = [c for c in notebook.save()['cells'] if 'STUDENT' in ''.join(c['source'])][0]['outputs'][0]['text']
-    assert ''.join(output).split()[2] == '-1'
+    assert ask_place(notebook)[0] == -1
+    assert shown(notebook, 'field').locator('.hk-caption').text_content().startswith('Moved by (2, 1)')
+
+
+def test_latest_request_wins(notebook):
+    "Ten keys while the kernel takes its time: it is asked for the first place and for the last."
+    view = shown(notebook, 'slow')
+    notebook.page.wait_for_timeout(1500)
+    before = ask_place(notebook)[1]
+    view = shown(notebook, 'slow')
+    view.locator('[role=application]').first.focus()
+    for key in ['ArrowRight']*5 + ['ArrowDown']*5: notebook.page.keyboard.press(key)
+    notebook.page.wait_for_timeout(3000)
+    assert view.locator('.hk-caption').text_content() == expected_caption(5, 5)
+    assert ask_place(notebook)[1] - before <= 3
 
 
 FIRST_KEYS, NEXT_KEYS = 'R'*6 + 'D' + 'L'*12 + 'D' + 'R'*11, 'D' + 'L'*9      # always to places that were not asked for yet
@@ -358,17 +408,15 @@ def push_latency(view, keys):
 
 
 def test_kernel_answers_also_while_a_cell_trains(notebook, capsys):
-    view = by_index(notebook, 3)
-    if view.get_by_role('button', name='Skip').is_visible(): view.get_by_role('button', name='Skip').click()
+    view = shown(notebook, 'push')
     notebook.page.wait_for_timeout(500)
-    view.evaluate("v => v.dataset.trained = 'push'")
     idle = push_latency(view, FIRST_KEYS)
-    notebook.run_cell(7)
+    run_cell(notebook, 'train')
     notebook.page.wait_for_timeout(1500)
     assert notebook.status() == 'busy'
-    view = notebook.page.locator('.hardkd[data-trained=push]')
+    view = shown(notebook, 'push')
     busy = push_latency(view, NEXT_KEYS)
-    still_busy, said = notebook.status(), view.locator('.hk-caption').inner_text()
+    still_busy, said = notebook.status(), view.locator('.hk-caption').text_content()
     notebook.wait_idle(240)
     with capsys.disabled():
         for name, times in dict(idle=idle, training=busy).items():
@@ -389,13 +437,17 @@ def expected_caption(dx, dy):
     return f'Image of {data.y[0]}, moved by ({dx}, {dy}), {(dx*dx+dy*dy)**.5:.1f} pixels: {words}.'
 
 
+def test_doctor_hears_the_kernel(notebook):
+    said = shown(notebook, 'doctor').locator('.hk-caption').text_content()
+    assert re.search(r'views are loaded\. The kernel answers in \d+ ms\. Nothing is missing\.', said)
+
+
 def test_error_of_a_callback_is_shown_in_the_view(notebook):
-    view = by_index(notebook, 4)
-    if view.get_by_role('button', name='Skip').is_visible(): view.get_by_role('button', name='Skip').click()
+    view = shown(notebook, 'broken')
     view.locator('[role=application]').first.focus()
     notebook.page.keyboard.press('ArrowRight')
     notebook.page.wait_for_timeout(800)
-    assert 'ZeroDivisionError: division by zero' in view.locator('.hk-error').inner_text()
+    assert 'ZeroDivisionError: division by zero' in view.locator('.hk-error').text_content()
 
 
 def contrast(a, b):
@@ -418,7 +470,7 @@ def check_readable(view, dark):
     assert min(painted(view)) > 3
 
 
-def test_light_theme_is_readable(notebook): check_readable(by_index(notebook, 0), False)
+def test_light_theme_is_readable(notebook): check_readable(shown(notebook, 'field'), False)
 
 
 def test_dark_theme_is_readable(lab):

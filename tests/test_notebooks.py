@@ -1,7 +1,10 @@
-"Every notebook runs from top to bottom, each in a process of its own, and leaves nothing behind."
+"""Every notebook runs from top to bottom, each in a process of its own, and leaves nothing behind.
+Those that show a view are run in JupyterLab (test_browser) instead, where there is a browser for it."""
 import subprocess, sys
 from pathlib import Path
 import pytest
+from lab import chromium_path
+from test_browser import LESSONS
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT/'nbs').glob('*.ipynb'))
@@ -19,6 +22,7 @@ def files_around(folder): return {p for p in folder.rglob('*') if '.ipynb_checkp
 
 @pytest.mark.parametrize('path', NOTEBOOKS, ids=lambda p: p.stem)
 def test_notebook_runs(path):
+    if path.stem in LESSONS and chromium_path(): pytest.skip('run in JupyterLab: test_browser.py')
     before = files_around(ROOT/'nbs')
     done = run_notebook(path)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]

@@ -7,12 +7,12 @@ from hardkd import Images, View, accuracy, kit, mlp, predict, pretrained, shift_
 from hardkd.kit import closest, module_text, named_students, pack, question
 from view_makers import MAKERS, NASTY, Odd, SETS, foreign, made, shipped
 
-views = lambda f: pytest.mark.parametrize('name', MAKERS)(pytest.mark.parametrize('which', SETS)(f))
+each_view_of_both = lambda f: pytest.mark.parametrize('name', MAKERS)(pytest.mark.parametrize('which', SETS)(f))
 
 
 # --- each view
 
-@views
+@each_view_of_both
 def test_view_has_words_a_table_and_a_picture(name, which):
     view = made(name, which)
     words, rows = view.describe(), view.to_frame()
@@ -22,14 +22,14 @@ def test_view_has_words_a_table_and_a_picture(name, which):
     assert json.dumps(rows), 'plain numbers and texts'
 
 
-@views
+@each_view_of_both
 def test_view_asks_first_and_knows_the_answer(name, which):
     asked = made(name, which).state['question']
     assert asked['ask'].endswith('?') or 'ark' in asked['ask']
     assert re.search(r'\d', asked['because']), 'the answer is argued from the data'
 
 
-@views
+@each_view_of_both
 def test_view_keeps_a_picture_for_readers_without_a_kernel(name, which):
     data, meta = made(name, which)._repr_mimebundle_()
     assert {'application/vnd.jupyter.widget-view+json', 'image/png', 'text/plain'} <= set(data)
@@ -37,7 +37,7 @@ def test_view_keeps_a_picture_for_readers_without_a_kernel(name, which):
     assert len(data['image/png']) < 400_000
 
 
-@views
+@each_view_of_both
 def test_page_is_one_file_without_addresses(name, which, tmp_path):
     path = made(name, which).save_html(tmp_path/'view.html')
     page = path.read_text()
@@ -46,7 +46,7 @@ def test_page_is_one_file_without_addresses(name, which, tmp_path):
     assert '<script>window.hacked' not in page and '<img src=x' not in page
 
 
-@views
+@each_view_of_both
 def test_view_stays_small(name, which):
     assert sum(len(a['data']) for a in made(name, which).arrays.values()) <= 5.5e6
 
@@ -165,6 +165,17 @@ def test_shift_map_asks_about_the_worst_student():
     assert min(numbers, key=lambda p: abs(p-at[worst])) == numbers[asked['right']]
 
 
+def test_shift_map_describes_its_table():
+    view = made('ShiftMap', 'shipped')
+    for model in view.names:
+        rows = [r for r in view.to_frame() if r['model'] == model]
+        worst, mean = min(rows, key=lambda r: r['accuracy']), sum(r['accuracy'] for r in rows)/len(rows)
+        line, = (l for l in view.describe().split('\n') if l.startswith(f'{model}: '))
+        numbers = [float(x) for x in re.findall(r'([\d.]+)%', line)]
+        still = next(r for r in rows if (r['dx'], r['dy']) == (0, 0))
+        assert numbers == pytest.approx([100*still['accuracy'], 100*mean, 100*worst['accuracy']], abs=.051)
+
+
 # --- HardScrub and AugmentorCloud against the trace
 
 @pytest.mark.parametrize('which', SETS)
@@ -227,6 +238,43 @@ def test_cloud_scores_a_shift_as_torch_does():
     assert view.swayed[3, 2].item() == pytest.approx(hardkd.disagreement(t, predict(teacher, x)).mean().item(), rel=1e-5)
 
 
+def test_cloud_describes_its_table_and_the_hardest_shift():
+    view = hardkd.AugmentorCloud(shipped()[3])
+    rows = view.to_frame()
+    for axis in view.axes:
+        spread = torch.tensor([r[axis['name']] for r in rows]).std(correction=0).item()
+        said = float(re.search(rf"{axis['name']} ([-\d.e]+) {axis['unit']}", view.describe())[1])
+        assert said == pytest.approx(spread, rel=.06)
+    hard = view.apart - view.swayed
+    dx, dy, nats = map(float, re.search(r'is \((-?\d+), (-?\d+)\): ([\d.]+) nats', view.describe()).groups())
+    row, column = divmod(hard.argmax().item(), len(hard))
+    assert (dx, dy) == (column*view.state['stride'] - view.state['reach'], row*view.state['stride'] - view.state['reach'])
+    assert nats == pytest.approx(hard.max().item(), rel=.01)
+
+
+# --- doctor
+
+def test_doctor_finds_what_is_here():
+    rows = {r['what']: r for r in hardkd.doctor().to_frame()}
+    assert torch.__version__.startswith(rows['torch']['found']) and rows['torch']['advice'] == ''
+    assert {'python', 'ipywidgets', 'anywidget', 'jupyterlab'} <= set(rows) and 'kornia' not in rows
+    assert all(r['advice'] == '' for r in rows.values()), 'the environment of the tests is complete'
+
+
+def test_doctor_says_what_to_do(monkeypatch):
+    def version(name):
+        if name == 'anywidget': raise kit.PackageNotFoundError(name)
+        return '7.0' if name == 'ipywidgets' else '2.14.0'
+    monkeypatch.setattr(kit, 'version', version)
+    monkeypatch.setattr(kit.sys, 'prefix', 'nowhere')
+    rows = {r['what']: r for r in hardkd.doctor().to_frame()}
+    assert rows['anywidget']['found'] == 'nothing' and rows['anywidget']['advice'].startswith("python -m pip install 'anywidget>=")
+    assert rows['ipywidgets']['found'] == '7.0' and 'ipywidgets>=8' in rows['ipywidgets']['advice']
+    assert 'restart' in rows['for JupyterLab: anywidget']['advice'] and rows['torch']['advice'] == ''
+    words = hardkd.doctor().describe()
+    assert words.count('pip install') == sum('pip install' in r['advice'] for r in rows.values())
+
+
 # --- errors
 
 def without(run, **changes):
@@ -256,12 +304,13 @@ def bad_cases():
     yield 'weight', lambda: hardkd.AugmentorCloud(run, invariance_weight=9), ValueError, 'invariance_weight: got 9'
     yield 'huge images', lambda: hardkd.HardScrub(without(run, trace=run.trace | dict(
         images=torch.zeros(2, 64, 3, 128, 128, dtype=torch.uint8), x=torch.zeros(64, 3, 128, 128)))), ValueError, 'run: got 3.1 MB a frame'
+    yield 'images out of range', lambda: hardkd.HardScrub(without(run, trace=run.trace | dict(x=run.trace['x']*255))), ValueError, 'run: got values in [0, 255]'
     yield 'frame', lambda: hardkd.scrub_figure(run.trace, 999), ValueError, 'frame: got 999'
 
 
 CASES = ['classes', 'images', 'size', 'no students', 'a name', 'a shift', 'no images', 'HardScrub run', 'HardScrub not recorded',
          'HardScrub no frames', 'AugmentorCloud run', 'AugmentorCloud not recorded', 'AugmentorCloud no frames', 'no teacher',
-         'other student', 'weight', 'huge images', 'frame']
+         'other student', 'weight', 'huge images', 'images out of range', 'frame']
 
 
 @pytest.mark.parametrize('case', CASES)

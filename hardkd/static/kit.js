@@ -115,24 +115,27 @@ export function view(setup) {
     if (state.question) predict.append(question(v, state.question, place.get('predicted'), open));
     v.controls.inert = v.covered;
 
-    // The kernel, for views that are alive: one request in flight, the newest waits, answers to older ones are dropped.
-    let asked = 0, flying = false, waiting = null;
+    // The kernel, for views that are alive: one request in flight, the newest waits, those between are dropped (answered null).
+    // Two displays of a widget hear all its messages: each knows its own by its name.
+    const mine = Math.random().toString(36).slice(2);
+    let asked = 0, flying = null, waiting = null, late;
     const post = () => {
       if (flying || !waiting) return;
       flying = waiting; waiting = null;
-      model.send({ ask: flying.n, what: flying.what });
+      model.send({ ask: flying.name, what: flying.what });
+      late = setTimeout(() => { v.fail('The kernel does not answer: it is busy, or gone.'); landed(null); }, 20000);
     };
+    const landed = (told) => { const { answer } = flying; clearTimeout(late); flying = null; answer(told); post(); };
     v.ask = (what) => new Promise((answer) => {
-      if (waiting) waiting.answer(null);
-      waiting = { n: ++asked, what, answer };
+      waiting?.answer(null);
+      waiting = { name: `${mine} ${asked += 1}`, what, answer };
       post();
     });
     const heard = guarded((message, buffers = []) => {
-      if (!flying || message.told !== flying.n) return;
-      const { answer } = flying; flying = false; post();
+      if (!flying || message.told !== flying.name) return;
       v.fail(message.error || '');
-      const given = Object.fromEntries(Object.entries(message.arrays || {}).map(([name, a], i) => [name, unpack({ ...a, data: buffers[i] })]));
-      answer(message.error || waiting ? null : { ...message.answer, ...given });
+      const given = Object.entries(message.arrays || {}).map(([name, a], i) => [name, unpack({ ...a, data: buffers[i] })]);
+      landed(message.error ? null : { ...message.answer, ...Object.fromEntries(given) });
     });
     model.on('msg:custom', heard);
 
@@ -167,7 +170,7 @@ export function view(setup) {
       sizes.disconnect(); themes.disconnect(); dark.removeEventListener('change', again);
       bus.removeEventListener('hardkd:place', fromOther);
       model.off('msg:custom', heard); model.off('change:place', fromPython);
-      clearTimeout(telling); clearTimeout(resting);
+      clearTimeout(telling); clearTimeout(resting); clearTimeout(late);
       for (const f of cleanups) f();
       root.remove();
     };

@@ -2,7 +2,8 @@
 
 Recorded views: HardScrub over 101 recorded steps of 64 digits, ShiftMap with 3 students: time of a frame (the event until
 everything is drawn on the canvases), first paint after the cell was run, size of the saved page. Kernel-backed: PushTheDigit
-with the shipped teacher and the MLP, from the key to the new caption, idle and while a cell trains. Budgets: a frame at 60 Hz,
+with the shipped teacher and the MLP, from the key to the new caption, idle and while a cell trains; and the same in a saved
+page, where the networks run in the browser (most of its frames ask both networks). Budgets: a frame at 60 Hz,
 0.6 s, 8 MB, 100 ms. Needs chromium; a busy machine makes all of it slower.
 """
 import argparse, os, statistics, sys, tempfile
@@ -20,6 +21,7 @@ students = {'KD': kd, 'HARD': run.student, 'blank': mlp()}
 film = HardScrub(run)
 field = ShiftMap(teacher, students, test, limit=100)
 push = PushTheDigit(teacher, {'KD': kd, 'HARD': run.student}, test, in_browser=False)
+alone = PushTheDigit(teacher, {'KD': kd, 'HARD': run.student}, test)
 PAGES
 print('ready')'''
 
@@ -77,7 +79,7 @@ def skip(view):
 def main(rounds=3):
     with tempfile.TemporaryDirectory() as folder, open_chromium() as chromium, Lab(chromium, folder) as lab:
         pages = Path(folder)
-        save = '\n'.join(f"{n}.save_html(r'{pages}/{n}.html')" for n in ('film', 'field'))
+        save = '\n'.join(f"{n}.save_html(r'{pages}/{n}.html')" for n in ('film', 'field', 'alone'))
         lab.write('bench.ipynb', SETUP.replace('PAGES', save), *['film', 'field', 'push']*rounds,
                   'distill(teacher, mlp(), train, epochs=30, seed=0, progress=False)')
         nb = lab.open('bench.ipynb', height=1400)
@@ -107,7 +109,7 @@ def main(rounds=3):
         area = views.nth(2).locator('[role=application]').first.element_handle()
         show(f'JupyterLab, the kernel answers: PushTheDigit, {nb.status()} training', nb.page.evaluate(KERNEL, [area, 'D' + 'L'*12 + 'D' + 'R'*12]), 100)
         nb.page.context.close()
-        for name, what in (('film', 'time'), ('field', 'shift')):
+        for name, what in (('film', 'time'), ('field', 'shift'), ('alone', 'shift')):
             path = pages/f'{name}.html'
             context = chromium.new_context(viewport=dict(width=1100, height=900), offline=True)
             page = context.new_page()
