@@ -196,7 +196,7 @@ class HardScrub(View):
         return [dict(step=t['step'][now].item(), image=i, label=names[t['y'][i]], **said('teacher', i), **said('student', i),
                      disagreement=t['disagreement'][now,i].item()) for i in range(len(t['y']))]
 
-def _thinned(trace, budget=5.2e6):
+def _thinned(trace, budget=5.4e6):
     "Which frames to send: all, or as many, evenly spread, as fit."
     T = len(trace['step'])
     frame = sum(trace[k][0].numel() for k in ('images','teacher','student')) + 4*trace['disagreement'][0].numel()
