@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from . import train
 from .data import Images, check_images, check_number, check_one_of, refuse
 from .kit import (AUGMENTOR, STUDENT, View, _axes, _canvas, _draw_images, _draw_lines, _inches, _write, looks,
-                        module_text, named_students, question, to_bytes)
+                        module_text, question, to_bytes)
 from .losses import disagreement, soften
-from .models import check_models, predict
+from .models import check_models, predict, view_models
 from .shift import shift_batch
 from .spatial import (GENERATORS, SpatialAugmentor, from_natural, generator_units, motion_plane, natural, pixel_places,
                             plane_axes, plane_figure, warp)
@@ -253,10 +253,7 @@ class DisagreementMap(View):
         invariance_weight:float=1.,   # of the teacher's change of mind, in the hardness
         group:str='',                 # views of one group share frame and student
     ):
-        if not isinstance(data, Images): refuse('data', type(data).__name__, 'Images', TypeError)
-        models = {'teacher': teacher} | named_students(students)
-        for student in list(models.values())[1:]: K = check_models(teacher, student, data.x)
-        if len(data.classes) != K: refuse('data', f'{len(data.classes)} classes', f'{K}, as the models have')
+        models = view_models(teacher, students, data)
         check_number('temperature', temperature, above=0), check_number('invariance_weight', invariance_weight, 0)
         self.plane, self.size = [check_one_of('plane', g, GENERATORS) for g in plane], tuple(data.x.shape[2:])
         usual = [natural(g, .375, self.size)[0] if g in ('tx','ty') else 60. if g == 'rotation' else 50. for g in self.plane]

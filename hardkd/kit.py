@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['TEACHER', 'STUDENT', 'AUGMENTOR', 'LOOKS', 'looks', 'figure_png', 'image_grid', 'probability_bars', 'nudge', 'curves',
            'Html', 'figure_html', 'table_html', 'html_page', 'module_text', 'pack', 'to_bytes', 'question', 'closest',
-           'named_students', 'View', 'Doctor', 'doctor']
+           'View', 'Doctor', 'doctor']
 
 # %% ../nbs/02_kit.ipynb #faf991a7
 import base64, html, io, itertools, json, platform, re, sys, textwrap, threading
@@ -407,15 +407,6 @@ def closest(
 )->int:           # which of them is nearest to the value
     "The right answer of a question with numbers."
     return min(range(len(offered)), key=lambda i: abs(offered[i]-value))
-
-def named_students(
-    students,  # one model, or a dict of them
-)->dict:       # name -> model
-    "Students by name, as views show them."
-    students = students if isinstance(students, dict) else {'student': students}
-    if not students: refuse('students', 'an empty dict', 'at least one student')
-    if 'teacher' in students: refuse('students', "the name 'teacher'", 'other names')
-    return {str(name): model for name,model in students.items()}
 
 class View(anywidget.AnyWidget):
     """The base of all views. A subclass sets `_esm = module_text('its_module')`, hands its numbers to `__init__`, and says in

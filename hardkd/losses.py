@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from .data import Images, check_number, check_one_of, check_same_shape, refuse
 from .kit import (_INK, _PALE, View, _axes, _canvas, _check_pictures, _draw_bars, _draw_images, _inches, _numbers, _plain, _wrap, _write,
-                        closest, looks, module_text, named_students, question, to_bytes)
-from .models import check_models, predict
+                        closest, looks, module_text, question, to_bytes)
+from .models import predict, view_models
 
 # %% ../nbs/04_losses.ipynb #98b7db47
 def _log_soften(name, logits, temperature):
@@ -97,9 +97,7 @@ class TemperatureDial(View):
         limit:int=24,          # images at most: the first tells the story, the others go from sure to doubtful
         group:str='',          # views of one group share image, temperature and student
     ):
-        if not isinstance(data, Images): refuse('data', type(data).__name__, 'Images', TypeError)
-        models = {'teacher': teacher} | named_students(students)
-        for student in list(models.values())[1:]: check_models(teacher, student, data.x)
+        models = view_models(teacher, students, data)
         T = check_number('temperature', temperature, .25, 20)
         some = data.subset(min(1000, len(data)))
         chosen = _telling(predict(teacher, some.x), some.y, T, check_number('limit', limit, 1, whole=True))

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['FACTORIES', 'mlp', 'cnn', 'shift_cnn', 'resnet18', 'vit', 'Normalised', 'evaluating', 'device_of', 'predict',
-           'accuracy', 'check_models', 'logits_and_features', 'save_pretrained', 'pretrained_names', 'pretrained',
-           'browser_layers']
+           'accuracy', 'check_models', 'view_models', 'logits_and_features', 'save_pretrained', 'pretrained_names',
+           'pretrained', 'browser_layers']
 
 # %% ../nbs/03_models.ipynb #600e8caf
 import json
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from safetensors.torch import load_file, save
 from .data import (Images, add_to_manifest, asset, check_images, check_labels, check_number, check_one_of,
                          check_same_shape, in_memory, refuse)
+from .kit import _check_pictures
 
 # %% ../nbs/03_models.ipynb #cc5e001d
 def _check_sizes(num_classes, **sizes):
@@ -194,6 +195,22 @@ def check_models(
         got = ' and '.join(f'{s[1]} classes' for s in shapes.values())
         refuse('teacher, student', got, 'equal numbers of classes')
     return shapes['teacher'][1]
+
+# %% ../nbs/03_models.ipynb #e133cae4
+def view_models(
+    teacher:nn.Module,  # (N,C,H,W) → (N,K)
+    students,           # a model, or {name: model}
+    data:Images,        # images with labels, grey or colour, with K names of classes
+)->dict:                # name -> model, the teacher first
+    "What a view compares, by name; an error when it does not fit together or cannot be shown."
+    if not isinstance(data, Images): refuse('data', type(data).__name__, 'Images', TypeError)
+    students = students if isinstance(students, dict) else {'student': students}
+    if not students: refuse('students', 'an empty dict', 'at least one student')
+    if 'teacher' in students: refuse('students', "the name 'teacher'", 'other names')
+    for student in students.values(): K = check_models(teacher, student, data.x)
+    if len(data.classes) != K: refuse('data', f'{len(data.classes)} classes', f'{K}, as the models have: `Images(x, y, classes)`')
+    _check_pictures('data', data.x)
+    return {'teacher': teacher} | {str(name): model for name,model in students.items()}
 
 # %% ../nbs/03_models.ipynb #e9f489f8
 def _pooled(features, layer):

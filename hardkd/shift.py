@@ -15,9 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from .data import Images, check_images, check_number, check_one_of, refuse
 from .kit import (_DIFFERENCE, _axes, _bar, _canvas, _check_pictures, _draw_bars, _draw_images, _draw_map, _named, _numbers,
-                        _wrap, _write, View, closest, looks, module_text, named_students, question, to_bytes)
+                        _wrap, _write, View, closest, looks, module_text, question, to_bytes)
 from .losses import agreement, disagreement, soften
-from .models import browser_layers, check_models, device_of, evaluating, predict
+from .models import browser_layers, device_of, evaluating, predict, view_models
 
 # %% ../nbs/06_shift.ipynb #656403bd
 def shift_batch(
@@ -163,9 +163,7 @@ class ShiftMap(View):
         temperature:float=4.,  # of the KL from the teacher
         group:str='',          # views of one group share the shift and the student
     ):
-        if not isinstance(data, Images): refuse('data', type(data).__name__, 'Images', TypeError)
-        models = {'teacher': teacher} | named_students(students)
-        for student in list(models.values())[1:]: check_models(teacher, student, data.x)
+        models = view_models(teacher, students, data)
         check_number('max_shift', max_shift, 1, min(data.x.shape[-2:])-1, whole=True)
         self.data = data.subset(min(check_number('limit', limit, 1, whole=True), len(data)))
         self.names, m = list(models), max_shift
@@ -298,11 +296,7 @@ class PushTheDigit(View):
         in_browser:bool=True,  # run plain small networks in the page; False: always ask the kernel
         group:str='',          # views of one group share the student
     ):
-        if not isinstance(data, Images): refuse('data', type(data).__name__, 'Images', TypeError)
-        models = {'teacher': teacher} | named_students(students)
-        for student in list(models.values())[1:]: K = check_models(teacher, student, data.x)
-        if len(data.classes) != K: refuse('data', f'{len(data.classes)} classes', f'{K}, as the models have')
-        _check_pictures('data', data.x)
+        models = view_models(teacher, students, data)
         check_number('max_shift', max_shift, 1, min(data.x.shape[-2:])-1, whole=True)
         some = data.subset(min(check_number('limit', limit, 1, whole=True), len(data)))
         self.models = {name: deepcopy(model).eval() for name,model in models.items()}

@@ -1,10 +1,11 @@
 "What all views share: the base class, and for each view its words, table, picture, page and errors; without a browser."
 import json, re
 import pytest, torch
+from torch import nn
 from matplotlib.figure import Figure
 import hardkd
 from hardkd import Images, View, accuracy, kit, mlp, predict, pretrained, shift_batch
-from hardkd.kit import closest, module_text, named_students, pack, question
+from hardkd.kit import closest, module_text, pack, question
 from view_makers import MAKERS, NASTY, Odd, SETS, foreign, made, shipped
 
 each_view_of_both = lambda f: pytest.mark.parametrize('name', MAKERS)(pytest.mark.parametrize('which', SETS)(f))
@@ -134,11 +135,10 @@ def test_question_needs_one_of_its_choices(right):
 def test_closest(): assert closest(.4, [.1, .5, .9]) == 1
 
 
-def test_students_have_names():
-    model = mlp()
-    assert named_students(model) == {'student': model} and named_students({1: model}) == {'1': model}
-    for bad, message in (({}, 'an empty dict'), ({'teacher': model}, "the name 'teacher'")):
-        with pytest.raises(ValueError, match=message): named_students(bad)
+def test_models_have_names():
+    teacher, students, data, _ = shipped()
+    assert hardkd.view_models(teacher, students['KD'], data) == {'teacher': teacher, 'student': students['KD']}
+    assert list(hardkd.view_models(teacher, {1: students['KD'], 'b': students['HARD']}, data)) == ['teacher', '1', 'b']
 
 
 # --- ShiftMap against torch
@@ -293,6 +293,8 @@ def bad_cases():
     yield 'size', lambda: hardkd.ShiftMap(seven, seven, data), ValueError, 'teacher: got'
     yield 'no students', lambda: hardkd.ShiftMap(teacher, {}, data), ValueError, 'students: got an empty dict'
     yield 'a name', lambda: hardkd.ShiftMap(teacher, {'teacher': other}, data), ValueError, "students: got the name 'teacher'"
+    yield 'too few names', lambda: hardkd.ShiftMap(teacher, students, Images(data.x, data.y.clamp(max=3), list('abcd'))), ValueError, 'data: got 4 classes, allowed are 10'
+    yield 'two channels', lambda: hardkd.ShiftMap(nn.Sequential(nn.Flatten(), nn.Linear(2*49, 2)), nn.Sequential(nn.Flatten(), nn.Linear(2*49, 2)), Images(torch.rand(4, 2, 7, 7), torch.tensor([0, 1, 0, 1]), ['a', 'b'])), ValueError, 'data: got 2 channels'
     yield 'a shift', lambda: hardkd.ShiftMap(teacher, students, data, max_shift=40), ValueError, 'max_shift: got 40'
     yield 'no images', lambda: hardkd.ShiftMap(teacher, students, data, limit=0), ValueError, 'limit: got 0'
     for view in hardkd.HardScrub, hardkd.AugmentorCloud:
@@ -308,7 +310,7 @@ def bad_cases():
     yield 'frame', lambda: hardkd.scrub_figure(run.trace, 999), ValueError, 'frame: got 999'
 
 
-CASES = ['classes', 'images', 'size', 'no students', 'a name', 'a shift', 'no images', 'HardScrub run', 'HardScrub not recorded',
+CASES = ['classes', 'images', 'size', 'no students', 'a name', 'too few names', 'two channels', 'a shift', 'no images', 'HardScrub run', 'HardScrub not recorded',
          'HardScrub no frames', 'AugmentorCloud run', 'AugmentorCloud not recorded', 'AugmentorCloud no frames', 'no teacher',
          'other student', 'weight', 'huge images', 'images out of range', 'frame']
 
