@@ -188,7 +188,7 @@ def test_hard_scrub_counts_what_the_trace_holds(chromium, saved):
         for frame in (0, 1, 2):
             trace = view.trace
             right = [(trace[who][frame].argmax(1) == trace['y']).sum().item() for who in ('teacher', 'student')]
-            assert f"Step {trace['step'][frame]}: teacher right on {right[0]} of 64, student on {right[1]}" in p.caption()
+            assert f"Step {trace['step'][frame]}: teacher right on {right[0]} of 64, student on {right[1]};" in p.caption()
             p.page.keyboard.press('ArrowRight')
         options = p.view.locator('[role=option]')
         assert options.count() == 64
