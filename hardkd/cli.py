@@ -21,7 +21,7 @@ from .kit import _INK, _PALE, _axes, _bar, _canvas, _check_pictures, _draw_image
 from .kit import _inches, _lines, _numbers, _wrap, _write
 from .models import FACTORIES, accuracy, pretrained, pretrained_names, save_pretrained
 from .shift import ShiftMap, _maps, shift_map, translate
-from .spatial import SpatialAugmentor, _with_units
+from .spatial import SpatialAugmentor, _with_units, generator_units
 from .train import NotFinite, fit
 
 # %% ../nbs/14_scale.ipynb #d83f322a
@@ -214,14 +214,13 @@ def story_of(
     maps,         # {method: (9,9)}
 ):                # Figure
     "The demo's picture: what the augmentor made, how far it went, who sees what."
-    trace, (height, width) = runs['hard'].trace, runs['hard'].trace['x'].shape[-2:]
+    trace, size = runs['hard'].trace, runs['hard'].trace['x'].shape[-2:]
     pick = list(range(0, len(trace['x']), max(1, len(trace['x'])//8)))[:8]
     last = len(trace['step']) - 1
     moments = {f"step {trace['step'][i]}": trace['images'][i][pick]/255 for i in (last//4, last//2, last)}
-    units = dict(tx=(width,'px'), ty=(height,'px'), rotation=(57.3,'°'), scale=(100,'%'), stretch=(100,'%'), shear=(100,'%'))
     widths = dict(zip(runs['hard'].augmentor.generators, trace['widths'].T))
     shown = dict(teacher=teacher_map, KD=maps['kd'], HARD=maps['hard'])
-    return story_figure(trace['x'][pick], moments, shown, widths, units, trace['step'])
+    return story_figure(trace['x'][pick], moments, shown, widths, generator_units(size), trace['step'])
 
 def write_results(
     out:Path,     # folder for demo.json, demo.png, demo.html

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 from tqdm.auto import tqdm
 from .data import Images, check_images, check_labels, check_number, check_one_of, in_memory, refuse
+from .kit import to_bytes
 from .losses import disagreement, soften
 from .models import check_models, device_of, evaluating, predict
 
@@ -275,8 +276,8 @@ class Trace:
             if self.augmentor is not None: hard_x = self.batch.augmented(self.augmentor)
             seen = student(hard_x).float()
             told = seen if teacher is None else teacher(hard_x).float()
-            frame = dict(step=torch.tensor(step), images=_bytes(hard_x), disagreement=disagreement(seen, told, self.temperature),
-                         teacher=_bytes(soften(told, 1.)), student=_bytes(soften(seen, 1.)))
+            frame = dict(step=torch.tensor(step), images=to_bytes(hard_x), disagreement=disagreement(seen, told, self.temperature),
+                         teacher=to_bytes(soften(told, 1.)), student=to_bytes(soften(seen, 1.)))
             if hasattr(self.augmentor, 'widths'): frame['widths'] = torch.stack(list(self.augmentor.widths().values()))
         self.frames.append({name: value.cpu() for name,value in frame.items()})
 
@@ -288,7 +289,6 @@ class Trace:
         "Go on from what `state_dict` gave."
         self.frames = [dict(zip(tensors, values)) for values in zip(*tensors.values())]
 
-def _bytes(unit): return (unit*255).round().clamp(0, 255).to(torch.uint8)
 
 @dataclass
 class Run:

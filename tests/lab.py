@@ -177,3 +177,21 @@ def picture(view):
         const d = new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width, c.height).data.buffer);
         let h = 7; for (let i = 0; i < d.length; i += 3) h = (h * 31 + d[i]) | 0;
         return h })''')
+
+
+def push_latency(view, keys):
+    "Milliseconds from an arrow key to the new caption, for a view that asks the kernel."
+    return view.locator('[role=application]').first.evaluate('''async (area, keys) => {
+        const caption = area.closest('.hardkd').querySelector('.hk-caption'), times = [];
+        for (const k of keys) {
+            const before = caption.textContent, key = { R: 'ArrowRight', L: 'ArrowLeft', D: 'ArrowDown' }[k], t = performance.now();
+            area.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }));
+            await new Promise((done, fail) => {
+                const check = () => { const text = caption.textContent; if (text !== before && !text.includes('…')) { seen.disconnect(); clearTimeout(late); done(); } };
+                const seen = new MutationObserver(check), late = setTimeout(() => { seen.disconnect(); fail(new Error(`no answer in 20 s: ${caption.textContent}`)); }, 20000);
+                seen.observe(caption, { childList: true, characterData: true, subtree: true });
+            });
+            times.push(performance.now() - t);
+            await new Promise((done) => setTimeout(done, 20));
+        }
+        return times }''', keys)

@@ -3,7 +3,7 @@ Without chromium these tests are skipped, in CI they fail (see the fixture `chro
 import json, re, shutil, statistics
 from pathlib import Path
 import pytest
-from lab import Lab, painted, picture
+from lab import Lab, painted, picture, push_latency
 from view_makers import MAKERS, NASTY, SETS, made
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -381,24 +381,6 @@ def test_latest_request_wins(notebook):
 
 
 FIRST_KEYS, NEXT_KEYS = 'R'*6 + 'D' + 'L'*12 + 'D' + 'R'*11, 'D' + 'L'*9      # always to places that were not asked for yet
-
-
-def push_latency(view, keys):
-    "Milliseconds from an arrow key to the new caption, for a view that asks the kernel."
-    return view.locator('[role=application]').first.evaluate('''async (area, keys) => {
-        const caption = area.closest('.hardkd').querySelector('.hk-caption'), times = [];
-        for (const k of keys) {
-            const before = caption.textContent, key = { R: 'ArrowRight', L: 'ArrowLeft', D: 'ArrowDown' }[k], t = performance.now();
-            area.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }));
-            await new Promise((done, fail) => {
-                const check = () => { const text = caption.textContent; if (text !== before && !text.includes('…')) { seen.disconnect(); clearTimeout(late); done(); } };
-                const seen = new MutationObserver(check), late = setTimeout(() => { seen.disconnect(); fail(new Error(`no answer in 20 s: ${caption.textContent}`)); }, 20000);
-                seen.observe(caption, { childList: true, characterData: true, subtree: true });
-            });
-            times.push(performance.now() - t);
-            await new Promise((done) => setTimeout(done, 20));
-        }
-        return times }''', keys)
 
 
 def test_kernel_answers_also_while_a_cell_trains(notebook, capsys):

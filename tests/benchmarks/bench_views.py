@@ -9,7 +9,7 @@ page, where the networks run in the browser (most of its frames ask both network
 import argparse, math, statistics, sys, tempfile
 from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from lab import Lab, open_chromium
+from lab import Lab, open_chromium, push_latency
 
 SETUP = '''import torch, hardkd
 from hardkd import *
@@ -36,20 +36,6 @@ FRAMES = '''async ([view, what]) => {
         forced();
         times.push(performance.now() - t);
         if (i % 10 === 9) await new Promise(requestAnimationFrame);
-    }
-    return times }'''
-
-KERNEL = '''async ([area, keys]) => {
-    const caption = area.closest('.hardkd').querySelector('.hk-caption'), times = [];
-    for (const k of keys) {
-        const before = caption.textContent, key = { R: 'ArrowRight', L: 'ArrowLeft', D: 'ArrowDown' }[k], t = performance.now();
-        area.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }));
-        while (caption.textContent === before || caption.textContent.includes('…')) {
-            if (performance.now() - t > 20000) throw new Error(`no answer: ${caption.textContent}`);
-            await new Promise((done) => setTimeout(done, 1));
-        }
-        times.push(performance.now() - t);
-        await new Promise((done) => setTimeout(done, 30));
     }
     return times }'''
 
@@ -104,12 +90,10 @@ def main(rounds=3):
         push = views.nth(2)
         skip(push)
         nb.page.wait_for_timeout(500)
-        area = push.locator('[role=application]').first.element_handle()
-        show('JupyterLab, the kernel answers: PushTheDigit, idle', nb.page.evaluate(KERNEL, [area, 'R'*6 + 'D' + 'L'*12 + 'D' + 'R'*12 + 'D' + 'L'*12 + 'D' + 'R'*12]), 100)
+        show('JupyterLab, the kernel answers: PushTheDigit, idle', push_latency(push, 'R'*6 + 'D' + 'L'*12 + 'D' + 'R'*12 + 'D' + 'L'*12 + 'D' + 'R'*12), 100)
         nb.run_cell(1 + 3*rounds)
         nb.page.wait_for_timeout(2000)
-        area = views.nth(2).locator('[role=application]').first.element_handle()
-        show(f'JupyterLab, the kernel answers: PushTheDigit, {nb.status()} training', nb.page.evaluate(KERNEL, [area, 'D' + 'L'*12 + 'D' + 'R'*12]), 100)
+        show(f'JupyterLab, the kernel answers: PushTheDigit, {nb.status()} training', push_latency(push, 'D' + 'L'*12 + 'D' + 'R'*12), 100)
         nb.page.context.close()
         for name, what in (('film', 'time'), ('field', 'shift'), ('alone', 'shift')):
             path = pages/f'{name}.html'
