@@ -4,7 +4,7 @@ import json, re, shutil, statistics
 from pathlib import Path
 import pytest
 from lab import Lab, painted, picture, push_latency
-from view_makers import MAKERS, NASTY, SETS, made
+from view_makers import MAKERS, SETS, made
 
 ROOT = Path(__file__).resolve().parents[1]
 each_view = pytest.mark.parametrize('name', MAKERS)

@@ -1,7 +1,6 @@
 """PushTheDigit and DisagreementMap against torch and against brute force, in Python and in saved pages without a network."""
 import base64, itertools, math, re, threading
 import pytest, torch
-import torch.nn.functional as F
 from torch import nn
 import hardkd
 from hardkd import Images, digits, disagreement, distill, mlp, predict, pretrained, shift_batch, soften, vit
