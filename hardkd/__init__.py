@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 __version__ = '0.1.0'
-_modules = ['data', 'kit', 'models', 'losses', 'train', 'shift', 'spatial', 'hard']
+_modules = ['data', 'kit', 'models', 'losses', 'train', 'shift', 'spatial', 'hard', 'icd', 'robust']
 _names = {}
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from .shift import *
     from .spatial import *
     from .hard import *
+    from .icd import *
+    from .robust import *
 
 
 def _load():
@@ -32,6 +34,7 @@ def _load():
 
 def __getattr__(name):
     if name == '__all__': return sorted(_load())
+    if name in _modules: return import_module(f'.{name}', __name__)
     if name.startswith('_') or name not in _load():
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
     return _names[name]

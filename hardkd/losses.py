@@ -184,7 +184,7 @@ def agreement(
     return (student_logits.argmax(1) == teacher_logits.argmax(1)).float().mean().item()
 
 # %% ../nbs/04_losses.ipynb #dac3b372
-_NO_TERMS = {'turn', 'player', 'step', 'seconds', 'loss', 'accuracy', 'hardness'}
+_NO_TERMS = {'turn', 'player', 'step', 'seconds', 'loss', 'accuracy', 'hardness', 'logit_scale'}
 
 def _by_player(history):
     "A run's records as columns, for each player: turn, terms, and their sum: what it lowers or, the augmentor, climbs."

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['FACTORIES', 'mlp', 'cnn', 'shift_cnn', 'resnet18', 'vit', 'Normalised', 'evaluating', 'device_of', 'predict',
-           'accuracy', 'check_models', 'view_models', 'logits_and_features', 'save_pretrained', 'pretrained_names',
-           'pretrained', 'browser_layers']
+           'accuracy', 'check_models', 'view_models', 'pooled', 'watching', 'last_linear', 'logits_and_features',
+           'save_pretrained', 'pretrained_names', 'pretrained', 'browser_layers']
 
 # %% ../nbs/03_models.ipynb #600e8caf
 import json
@@ -213,8 +213,11 @@ def view_models(
     return {'teacher': teacher} | {str(name): model for name,model in students.items()}
 
 # %% ../nbs/03_models.ipynb #e9f489f8
-def _pooled(features, layer):
-    "One vector an image: places (N,D,H,W) or tokens (N,T,D) are averaged."
+def pooled(
+    features:Tensor,  # (N,D), places (N,D,H,W) or tokens (N,T,D)
+    layer:str,        # whose they are, for the message
+)->Tensor:            # (N,D)
+    "One vector an image: the mean over places or tokens."
     if not isinstance(features, Tensor) or features.ndim < 2:
         got = f'shape {tuple(features.shape)}' if isinstance(features, Tensor) else type(features).__name__
         refuse('layer', f'{layer!r}, which returns {got}', 'modules that return one tensor (N,...)')
@@ -223,9 +226,40 @@ def _pooled(features, layer):
 
 def _same(a, b):
     "Are these one output? Wrappers for mixed precision or several GPUs hand on a copy."
-    return a is b or (isinstance(a, Tensor) and a.shape == b.shape and a.to(b.dtype).equal(b))
+    return a is b or (isinstance(a, Tensor) and a.shape == b.shape and torch.allclose(a.to(b.dtype), b, 0, 0, equal_nan=True))
 
 # %% ../nbs/03_models.ipynb #2f7f0016
+@contextmanager
+def watching(
+    model:nn.Module,  # any network
+    layers,           # paths of modules inside it
+):                    # a dict, filled by each pass: path → (input, output) of the module's last call
+    "For the time of a `with`: what the modules of these paths take and return; gradients flow."
+    parts, seen = dict(model.named_modules()), {}
+    def look(path):
+        def note(module, args, kwargs, output):         # a copy: the next module may write over it
+            seen.pop(path, None)
+            seen[path] = [*args, *kwargs.values()][0], output.clone() if isinstance(output, Tensor) else output
+        return note
+    hooks = [parts[check_one_of('layer', path, parts)].register_forward_hook(look(path), with_kwargs=True) for path in layers]
+    try: yield seen
+    finally:
+        for hook in hooks: hook.remove()
+
+def last_linear(
+    model:nn.Module,  # any classifier
+    x:Tensor,         # (N,C,H,W) in [0,1], of its size
+)->tuple:             # path of the linear layer whose output is the logits, what it took and gave
+    "Where a classifier's features end and its answer begins; found by one pass."
+    _check_model('model', model)
+    linear = [path for path,m in model.named_modules() if isinstance(m, nn.Linear)]
+    with watching(model, linear) as seen: logits = _check_logits(model(x))
+    path, (features, output) = [*seen.items(), ('', (None,None))][max(0, len(seen)-1)]
+    if not _same(output, logits):
+        names = ', '.join(repr(n) for n in [*dict(model.named_modules())][-12:] if n)
+        refuse('layer', 'None, and the model does not end in a linear layer', f'module paths such as {names}')
+    return path, features, logits
+
 def logits_and_features(
     model:nn.Module,  # any classifier, in the mode it is in
     x:Tensor,         # (N,C,H,W) in [0,1]
@@ -233,24 +267,12 @@ def logits_and_features(
 )->tuple:             # logits (N,K) and features (N,D); gradients flow through both
     "One pass through a model, with a look inside it; works on models never seen before."
     _check_model('model', model)
-    seen, parts = {}, dict(model.named_modules())
-    def inside(module, args, kwargs, output):           # a copy: the next module may write over it
-        seen['layer'] = output.clone() if isinstance(output, Tensor) else output
-    def head(module, args, kwargs, output): seen['head'] = [*args, *kwargs.values()][0], output
-    if layer is not None: watched, look = [parts[check_one_of('layer', layer, parts)]], inside
-    else: watched, look = [m for m in parts.values() if isinstance(m, nn.Linear)], head
-    hooks = [m.register_forward_hook(look, with_kwargs=True) for m in watched]
-    try: logits = _check_logits(model(x))
-    finally:
-        for hook in hooks: hook.remove()
-    if layer is not None:
-        if 'layer' not in seen: refuse('layer', f'{layer!r}, which was not called', 'modules that are called')
-        return logits, _pooled(seen['layer'], layer)
-    features, output = seen.get('head', (None,None))
-    if not _same(output, logits):
-        names = ', '.join(repr(n) for n in list(parts)[-12:] if n)
-        refuse('layer', 'None, and the model does not end in a linear layer', f'module paths such as {names}')
-    return logits, _pooled(features, 'the input of the last linear layer')
+    if layer is None:
+        _, features, logits = last_linear(model, x)
+        return logits, pooled(features, 'the input of the last linear layer')
+    with watching(model, [layer]) as seen: logits = _check_logits(model(x))
+    if layer not in seen: refuse('layer', f'{layer!r}, which was not called', 'modules that are called')
+    return logits, pooled(seen[layer][1], layer)
 
 # %% ../nbs/03_models.ipynb #704ada33
 # Every model that a name can stand for: in a manifest, in the shell.

@@ -8,7 +8,7 @@ __all__ = ['seed_of', 'Batch', 'one_cycle', 'Player', 'Referee', 'StudentLoss', 
 
 # %% ../nbs/05_train.ipynb #c00658c5
 import copy, math, os, random, signal, threading, time, zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property, partial, reduce
 from itertools import count
@@ -20,14 +20,14 @@ import torch.nn.functional as F
 from accelerate import Accelerator
 from accelerate.data_loader import prepare_data_loader
 from accelerate.state import AcceleratorState
-from accelerate.utils import broadcast
+from accelerate.utils import broadcast, extract_model_from_parallel
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 from tqdm.auto import tqdm
 from .data import Images, check_images, check_labels, check_number, check_one_of, in_memory, refuse
 from .kit import to_bytes
 from .losses import disagreement, soften
-from .models import check_models, device_of, evaluating, predict
+from .models import check_models, device_of, evaluating, predict, watching
 
 # %% ../nbs/05_train.ipynb #95e5da39
 def seed_of(*parts:int)->int:
@@ -96,31 +96,35 @@ class Player:
         loss,              # loss(net, batch) → scalar, dict of scalars to note; one of them 'disagreement'
         optimiser=torch.optim.Adam,  # optimiser(parameters) makes one
         schedule=None,     # schedule(optimiser, steps) makes a learning-rate schedule
+        also:nn.Module=None,  # the part of the loss that learns along, such as a projection
     ):
         if not isinstance(module, nn.Module): refuse(name, type(module).__name__, 'torch.nn.Module', TypeError)
         if not callable(optimiser): refuse('optimiser', type(optimiser).__name__, 'functions of the parameters', TypeError)
         self.name, self.module, self.loss, self.steps = name, module, loss, 0
-        self.learning = [p for p in module.parameters() if p.requires_grad]
+        self.also = nn.Module() if also is None else also
+        self.learning, self.apart = ([p for p in m.parameters() if p.requires_grad] for m in (module, self.also))
         if not self.learning: refuse(name, 'a module without a parameter that learns', 'modules with one')
+        self.learning += self.apart
         self.optimiser, self.make_schedule = optimiser(self.learning), schedule or _constant
 
     def join(self, accelerator, steps):
         "Get ready to play: on the device, shared between processes, with a schedule for so many steps."
         self.schedule = self.make_schedule(self.optimiser, steps)
+        self.also.to(accelerator.device)
         self.net, self.stepper = accelerator.prepare(self.module, self.optimiser)
 
     def ready(self, playing:bool):
         "Learn, or be held: no gradient, no dropout, BatchNorm's statistics still."
-        self.module.train(playing)
+        for m in (self.module, self.also): m.train(playing)
         for p in self.learning: p.requires_grad_(playing)
 
     def state_dict(self):
         "What a checkpoint keeps of a player."
-        return dict(steps=self.steps, **{name: getattr(self, name).state_dict() for name in ('module','optimiser','schedule')})
+        return dict(steps=self.steps, **{name: getattr(self, name).state_dict() for name in ('module','also','optimiser','schedule')})
 
     def load_state_dict(self, state):
         "Be again what `state_dict` kept."
-        for name in ('module','optimiser','schedule'): getattr(self, name).load_state_dict(state[name])
+        for name in ('module','also','optimiser','schedule'): getattr(self, name).load_state_dict(state[name])
         self.steps = state['steps']
 
 # %% ../nbs/05_train.ipynb #7a8ba930
@@ -165,37 +169,44 @@ class Referee:
 
 # %% ../nbs/05_train.ipynb #64eb5180
 class StudentLoss:
-    "What the student minimises: the teacher's softened outputs on the images and, half of it, on augmented ones; the labels, if wanted."
+    "What the student minimises: the teacher's softened outputs on the images and, half of it, on augmented ones; labels and a term more, if wanted."
     def __init__(self,
         teacher:nn.Module=None,  # frozen; None: learn from the labels alone
         augmentor=None,          # makes the second half of the images; None: no second half
         temperature:float=4.,    # softens teacher and student
         kd_weight:float=1.,      # of copying the teacher
         label_weight:float=0.,   # of the cross-entropy to the labels
+        term:nn.Module=None,     # of what both do inside: term(student's, teacher's, batch) → scalar, dict; it names the layers of each
     ):
-        self.teacher, self.augmentor = teacher, augmentor
+        self.teacher, self.augmentor, self.term = teacher, augmentor, term
         self.temperature = check_number('temperature', temperature, above=0)
         self.kd_weight = check_number('kd_weight', kd_weight, 0) if teacher is not None else 0.
         self.label_weight = check_number('label_weight', label_weight, 0)
-        if not self.kd_weight + self.label_weight: refuse('kd_weight, label_weight', 'nothing to learn from', 'at least one > 0')
+        if not isinstance(term, (nn.Module, type(None))): refuse('term', type(term).__name__, 'torch.nn.Module', TypeError)
+        if term is not None and teacher is None: refuse('term', 'one without a teacher', 'None without a teacher')
+        if not self.kd_weight + self.label_weight and term is None: refuse('kd_weight, label_weight', 'nothing to learn from', 'at least one > 0')
 
     def __call__(self, student, batch):
-        views, targets = [batch.x], [batch.teacher_logits]
+        term, views, told = self.term, [batch.x], [batch.teacher_logits]
         if self.augmentor is not None:
-            with torch.no_grad():
-                views.append(batch.augmented(self.augmentor))
-                if self.kd_weight: targets.append(self.teacher(views[1]))
-        logits = student(torch.cat(views)).chunk(len(views))   # one pass: BatchNorm sees both halves together
-        noted = dict(accuracy=(logits[0].detach().argmax(1) == batch.y).float().mean())
-        loss = 0.
-        if self.kd_weight:
-            apart = [disagreement(s, t, self.temperature).mean() for s,t in zip(logits, targets)]
+            with torch.no_grad(): views.append(batch.augmented(self.augmentor))
+        x = torch.cat(views)    # one pass: BatchNorm sees both halves together
+        with watching(extract_model_from_parallel(student), term.student_layers if term else ()) as mine: logits = student(x).chunk(len(views))
+        with torch.no_grad(), watching(self.teacher, term.teacher_layers) if term else nullcontext() as theirs:
+            if term: told = self.teacher(x).chunk(len(views))
+            elif self.kd_weight and len(views) > 1: told.append(self.teacher(views[1]))
+        loss, noted = 0., dict(accuracy=(logits[0].detach().argmax(1) == batch.y).float().mean())
+        if self.kd_weight or term:
+            apart = [disagreement(s, t, self.temperature).mean() for s,t in zip(logits, told)]
             noted.update(zip(('clean','hard'), (a.detach() for a in apart)))
-            loss = loss + self.kd_weight*sum(apart)/len(apart)
+            if self.kd_weight: loss = self.kd_weight*sum(apart)/len(apart)
         if self.label_weight:
             labels = sum(F.cross_entropy(s.float(), batch.y) for s in logits)/len(logits)
             noted['labels'] = labels.detach()
             loss = loss + self.label_weight*labels
+        if term:
+            added, terms = term(mine, theirs, batch)
+            loss, noted = loss + added, noted | terms
         noted['disagreement'] = noted.get('hard', noted.get('clean', loss.detach()))
         return loss, noted
 
@@ -218,6 +229,7 @@ def take_turn(
     if not all(map(math.isfinite, values)): raise NotFinite(f'loss: not finite, {player.name} {terms}')
     player.stepper.zero_grad()
     accelerator.backward(loss)
+    for p in player.apart: p.grad = p.grad if p.grad is None else accelerator.reduce(p.grad, 'mean')
     player.stepper.step()
     player.schedule.step()
     player.steps += 1
@@ -264,8 +276,9 @@ class Trace:
         every:int,             # student steps between frames
         seed:int,              # of the draws: the same in every frame
         temperature:float=4.,  # of the disagreement
+        look=None,             # look(teacher, student, probe) → dict of tensors more for each frame
     ):
-        self.probe, self.augmentor, self.every, self.temperature, self.frames = probe, augmentor, every, temperature, []
+        self.probe, self.augmentor, self.every, self.temperature, self.look, self.frames = probe, augmentor, every, temperature, look, []
         self.batch = Batch(probe.x, probe.y, (seed, 2))
 
     def record(self, step, teacher, student):
@@ -278,6 +291,7 @@ class Trace:
             told = seen if teacher is None else teacher(hard_x).float()
             frame = dict(step=torch.tensor(step), images=to_bytes(hard_x), disagreement=disagreement(seen, told, self.temperature),
                          teacher=to_bytes(soften(told, 1.)), student=to_bytes(soften(seen, 1.)))
+            if self.look: frame |= self.look(teacher, student, self.probe)
             if hasattr(self.augmentor, 'widths'): frame['widths'] = torch.stack(list(self.augmentor.widths().values()))
         self.frames.append({name: value.cpu() for name,value in frame.items()})
 
@@ -341,7 +355,7 @@ def _fingerprint(tensors):
 
 def _numbers(thing):
     "The numbers among a loss's or a referee's attributes."
-    return {name: float(value) for name,value in getattr(thing, '__dict__', {}).items() if isinstance(value, Real)}
+    return {name: float(value) for name,value in getattr(thing, '__dict__', {}).items() if isinstance(value, Real) and name != 'training'}
 
 class _Game:
     "All that takes part in a run: checked, made ready, saved, resumed."
@@ -354,8 +368,8 @@ class _Game:
         self.size, self.goal = self.loader.batch_size or 1, math.ceil(epochs*len(self.loader))
         if self.size % processes: refuse('batch_size', self.size, f'multiples of {processes}, the number of processes')
         self.run = Run(self.student.module, teacher, getattr(loss, 'augmentor', None), self.seed)
-        every, temperature = math.ceil(self.goal/100), getattr(loss, 'temperature', 4.)
-        self.film = Trace(some if trace is True else trace, self.run.augmentor, every, self.seed, temperature) if trace else None
+        every, temperature, look = math.ceil(self.goal/100), getattr(loss, 'temperature', 4.), getattr(self.student.also, 'look', None)
+        self.film = Trace(some if trace is True else trace, self.run.augmentor, every, self.seed, temperature, look) if trace else None
         others = dict(referee=self.referee, trace=self.film, scaler=accelerator.scaler)
         self.parts = {p.name: p for p in players} | {name: part for name,part in others.items() if part}
 
@@ -376,7 +390,7 @@ class _Game:
     @contextmanager
     def ready(self):
         "Everybody on the device, those who do not learn held; afterwards modes and `requires_grad` are as before."
-        learners, others = [p.module for p in self.players], (self.teacher, self.run.augmentor)
+        learners, others = [m for p in self.players for m in (p.module, p.also)], (self.teacher, self.run.augmentor)
         held = [m for m in others if isinstance(m, nn.Module) and all(m is not l for l in learners)]
         modes = {part: part.training for m in learners+held for part in m.modules()}
         wanted = {p: p.requires_grad for m in learners+held for p in m.parameters()}
@@ -408,7 +422,7 @@ class _Game:
         same['teacher'] = self.teacher is not None and _fingerprint(self.teacher.state_dict().values())
         for p in self.players:
             same[p.name] = f'{type(p.module).__name__} with {sum(t.numel() for t in p.learning)} numbers, {type(p.optimiser).__name__}'
-            same[f"{p.name}'s loss"] = _numbers(p.loss)
+            same[f"{p.name}'s loss"] = _numbers(p.loss) | _numbers(p.also)
         return same
 
     def save(self, path):
@@ -515,6 +529,7 @@ def distill(
     temperature:float=4.,   # softens teacher and student
     kd_weight:float=1.,     # of copying the teacher
     label_weight:float=0.,  # of the labels
+    term:nn.Module=None,    # one more, on what both do inside, such as `ICDTerm`
     optimiser=partial(torch.optim.Adam, lr=2e-3),  # optimiser(parameters) makes one
     schedule=one_cycle,     # schedule(optimiser, steps), or None
     opponents=(),           # more players, such as the one who trains the augmentor
@@ -526,8 +541,8 @@ def distill(
     if not (augmentor is None or callable(augmentor)): refuse('augmentor', type(augmentor).__name__, 'functions of an image', TypeError)
     learned = isinstance(augmentor, nn.Module) and any(p.requires_grad for p in augmentor.parameters())
     if learned and not opponents: refuse('augmentor', 'one that learns, with nobody to train it', 'fixed ones; `hardkd.distill` plays learned ones')
-    loss = StudentLoss(teacher, augmentor, temperature, kd_weight, label_weight)
-    return play([Player('student', student, loss, optimiser, schedule), *opponents], data, teacher, referee, **options)
+    loss = StudentLoss(teacher, augmentor, temperature, kd_weight, label_weight, term)
+    return play([Player('student', student, loss, optimiser, schedule, term), *opponents], data, teacher, referee, **options)
 
 def fit(
     model:nn.Module,  # (N,C,H,W) in [0,1] → (N,K) logits; trained in place
