@@ -316,6 +316,7 @@ class Run:
     trace:dict = None          # as `Trace.state_dict` says, with the probe's `x`, `y`, `classes`
     seconds:float = 0.         # of training, resumed parts included
     finished:bool = False      # False after an interrupt
+    term:nn.Module = None      # as it ended
 
     def __repr__(self):
         steps = ', '.join(f'{n} {name} steps' for name,n in self.steps.items())
@@ -367,7 +368,7 @@ class _Game:
         self.loader = _as_loader(data.tensors, min(int(batch_size), len(data))) if self.in_memory else data
         self.size, self.goal = self.loader.batch_size or 1, math.ceil(epochs*len(self.loader))
         if self.size % processes: refuse('batch_size', self.size, f'multiples of {processes}, the number of processes')
-        self.run = Run(self.student.module, teacher, getattr(loss, 'augmentor', None), self.seed)
+        self.run = Run(self.student.module, teacher, getattr(loss, 'augmentor', None), self.seed, term=getattr(loss, 'term', None))
         every, temperature, look = math.ceil(self.goal/100), getattr(loss, 'temperature', 4.), getattr(self.student.also, 'look', None)
         self.film = Trace(some if trace is True else trace, self.run.augmentor, every, self.seed, temperature, look) if trace else None
         others = dict(referee=self.referee, trace=self.film, scaler=accelerator.scaler)
