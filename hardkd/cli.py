@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['RECIPES', 'TAUGHT_SHIFTS', 'FIXED', 'METHODS', 'PERCENT', 'COLUMNS', 'SHIPPED', 'evaluate', 'make_model',
            'train_from_labels', 'get_teacher', 'train_students', 'mean_rows', 'table_text', 'method_dots', 'verdict',
-           'story_figure', 'story_of', 'write_results', 'summary', 'demo', 'build_weights', 'parser', 'main']
+           'story_figure', 'story_of', 'write_results', 'summary', 'demo', 'build_weights', 'fashion', 'tiny_student',
+           'compare_methods', 'parser', 'main']
 
 # %% ../nbs/14_scale.ipynb #0d6d293f
 import argparse, json, shlex, sys, tempfile, time
@@ -14,12 +15,13 @@ from pathlib import Path
 import torch
 import hardkd
 from torch import Tensor
-from .data import Images, check_one_of, digits, refuse
+from .data import Images, check_number, check_one_of, digits, idx_set, in_memory, refuse, vision_set
 from .hard import HardScrub, distill
 from .kit import doctor, figure_png, html_page, looks, table_html
 from .kit import _INK, _PALE, _axes, _bar, _canvas, _check_pictures, _draw_images, _draw_lines, _draw_map
 from .kit import _inches, _lines, _numbers, _wrap, _write
 from .models import FACTORIES, accuracy, pretrained, pretrained_names, save_pretrained
+from .robust import CONTENDERS, compare, compared, compared_text
 from .shift import ShiftMap, _maps, shift_map, translate
 from .spatial import SpatialAugmentor, _with_units, generator_units
 from .train import NotFinite, fit
@@ -322,6 +324,52 @@ def build_weights(
         save_pretrained(model, out/f'{name}.safetensors', name, 'hardkd weights FOLDER', 0, metrics=metrics)
         print(name, metrics)
 
+# %% ../nbs/14_scale.ipynb #530878fe
+def fashion(
+    root='data',         # a folder with the four idx files, or where torchvision's set lies
+    download:bool=True,  # fetch it when it is not there
+)->tuple:                # train and test `Images`, the first 1,000 training images of each class, and all 10,000 of the test
+    "Clothes in the format of digits (Fashion-MNIST, arXiv 1708.07747v2), as many as there are embedded digits."
+    if list(Path(root).glob('train-images-idx3-ubyte*')): train, test = idx_set(root)
+    else: train, test = (in_memory(vision_set('FashionMNIST', root, part, download)) for part in (True, False))
+    first = torch.cat([(train.y == c).nonzero()[:1000,0] for c in range(10)]).sort().values
+    return train.subset(first), test
+
+def tiny_student():
+    "Three convolutions with 4, 8 and 16 channels: 1,702 numbers that learn."
+    return FACTORIES['shift_cnn'](widths=(4,8,16))
+
+def compare_methods(
+    out='hardkd-compare',   # folder for the results
+    data:str='digits',      # 'digits', or 'fashion'
+    images:int=None,        # that students learn from; 500 digits or 1,000 clothes when not given
+    root='data',            # where Fashion-MNIST lies, or is downloaded to
+    names=(),               # which of `CONTENDERS`; all when not given
+    seeds:int=3,            # students a method
+    epochs:float=50,        # of each student
+    progress:bool=True,     # show bars
+)->list:                    # of `compared`
+    "Lesson 12's comparison: a teacher of 10,000 images, students of few; a table."
+    both = dict(digits=digits, fashion=partial(fashion, root))
+    other = next(k for k in both if k != check_one_of('data', data, both))
+    (train, test), probe, out = both[data](), both[other](), _folder(out)
+    images = check_number('images', images or dict(digits=500, fashion=1000)[data], 50, len(train)//2, whole=True)
+    for name in names: check_one_of('names', name, CONTENDERS)
+    if data == 'digits': teacher = pretrained('shift_cnn')
+    elif (out/'teacher.safetensors').exists(): teacher = pretrained('teacher', out)
+    else:
+        teacher = fit(make_model('shift_cnn', 0), train, epochs=12, optimiser=partial(torch.optim.Adam, lr=3e-3), progress=progress).student.eval()
+        save_pretrained(teacher, out/'teacher.safetensors', 'shift_cnn', 'hardkd compare --data fashion', 0)
+    print(f'teacher: {accuracy(teacher, test):.2%}, translate {accuracy(teacher, translate(test)):.2%}')
+    few, rest = train.subset(images), torch.ones(len(train), dtype=torch.bool)
+    rest[[i*len(train)//images for i in range(images)]] = False
+    held = train.subset(rest).subset(2000)
+    compare(teacher, tiny_student, few, held, test, out, names=names or tuple(CONTENDERS), seeds=seeds, probe=probe, epochs=epochs, batch_size=50)
+    rows = compared(out)
+    (out/'compared.json').write_text(json.dumps(rows, indent=1))
+    print(compared_text(rows))
+    return rows
+
 # %% ../nbs/14_scale.ipynb #2a8f82f7
 def _number(kind, low, high=float('inf')):
     def number(text):
@@ -354,7 +402,15 @@ def parser()->argparse.ArgumentParser:
     w = commands.add_parser('weights', help='train the shipped models again')
     w.add_argument('out', metavar='DIR', help='folder for the .safetensors files and their manifest.json')
     commands.add_parser('doctor', help='what hardkd needs and what is here; exit code 1 when something is missing')
-    for c in (d, w): c.add_argument('--quiet', action='store_true', help='no progress bars')
+    c = commands.add_parser('compare', help="lesson 12's comparison of ICD and its rivals: a table", formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    c.add_argument('--out', default='hardkd-compare', metavar='DIR', help='folder for the results; a stopped comparison goes on')
+    c.add_argument('--data', default='digits', choices=('digits','fashion'), help='what teacher and students learn')
+    c.add_argument('--images', type=_number(int, 50, 5000), help='that students learn from: 500 digits or 1,000 clothes when not given')
+    c.add_argument('--root', default='data', metavar='DIR', help='where Fashion-MNIST lies, or is downloaded to')
+    c.add_argument('--names', nargs='+', default=(), metavar='NAME', help='which methods; all when not given')
+    c.add_argument('--seeds', type=_number(int, 1), default=3, help='students a method')
+    c.add_argument('--epochs', type=_number(float, .01, 1e6), default=50, help='of each student')
+    for c in (d, w, c): c.add_argument('--quiet', action='store_true', help='no progress bars')
     return p
 
 def main(
@@ -369,6 +425,7 @@ def main(
             print(doctor().describe())
             return int(any(row['advice'] for row in doctor().to_frame()))
         if command == 'demo': demo(**asked, command=shlex.join(['hardkd', *words]))
+        elif command == 'compare': compare_methods(**asked)
         else: build_weights(**asked)
     except (ValueError, TypeError, OSError, NotFinite) as e:
         print(f'hardkd {command}: {e}', file=sys.stderr)

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['refuse', 'images_from_bytes', 'check_images', 'check_labels', 'check_same_shape', 'check_one_of', 'check_number',
-           'Images', 'read_idx', 'add_to_manifest', 'asset', 'build_digits', 'vision_set', 'in_memory', 'digits']
+           'Images', 'read_idx', 'idx_set', 'add_to_manifest', 'asset', 'build_digits', 'vision_set', 'in_memory',
+           'digits']
 
 # %% ../nbs/01_data.ipynb #327fd99a
 import difflib, gzip, hashlib, json, math, numbers
@@ -154,6 +155,21 @@ def read_idx(
         refuse('path', f'{str(path)!r} with {len(raw)} bytes', 'complete idx files of bytes')
     return np.frombuffer(raw, np.uint8, offset=4+4*axes).reshape(shape)
 
+def _idx_files(name, folder):
+    "The four arrays of a set in MNIST's format: training images and labels, test images and labels."
+    stems = 'train-images-idx3', 'train-labels-idx1', 't10k-images-idx3', 't10k-labels-idx1'
+    paths = [next(iter(sorted(Path(folder).glob(f'{s}-ubyte*'))), None) for s in stems]
+    if None in paths: refuse(name, repr(str(folder)), f"folders with {', '.join(stems)} (-ubyte)")
+    return map(read_idx, paths)
+
+def idx_set(
+    folder,             # with the four idx files of MNIST, Fashion-MNIST or their like, gzipped or not
+    classes=range(10),  # names
+)->tuple:               # train and test, both `Images`
+    "A whole set in MNIST's own format, from a folder."
+    train_x,train_y,test_x,test_y = _idx_files('folder', folder)
+    return tuple(Images(images_from_bytes(x.copy()), torch.tensor(y), classes) for x,y in ((train_x,train_y), (test_x,test_y)))
+
 # %% ../nbs/01_data.ipynb #754f2654
 def add_to_manifest(
     path,             # a file in a folder of assets; the folder's manifest.json gets or changes its line
@@ -196,10 +212,7 @@ def build_digits(
 )->Path:             # of digits.npz
     "Make the embedded digits again from the original files."
     check_number('per_class', per_class, 1, whole=True)
-    stems = 'train-images-idx3', 'train-labels-idx1', 't10k-images-idx3', 't10k-labels-idx1'
-    paths = [next(iter(sorted(Path(raw_folder).glob(f'{s}-ubyte*'))), None) for s in stems]
-    if None in paths: refuse('raw_folder', repr(str(raw_folder)), f"folders with {', '.join(stems)} (-ubyte)")
-    train_x,train_y,test_x,test_y = map(read_idx, paths)
+    train_x,train_y,test_x,test_y = _idx_files('raw_folder', raw_folder)
     first = np.sort(np.concatenate([np.flatnonzero(train_y==c)[:per_class] for c in range(10)]))
     path = Path(out)/'digits.npz'
     np.savez_compressed(path, train_x=train_x[first], train_y=train_y[first], test_x=test_x, test_y=test_y)

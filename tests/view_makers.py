@@ -53,7 +53,9 @@ MAKERS = dict(
     DisagreementMap=lambda t, s, d, r: hardkd.DisagreementMap(t, s, d, run=r),
     TemperatureDial=lambda t, s, d, r: hardkd.TemperatureDial(t, s, d),
     AugmentorCloud=lambda t, s, d, r: hardkd.AugmentorCloud(r),
-    LossLedger=lambda t, s, d, r: hardkd.LossLedger(r))
+    LossLedger=lambda t, s, d, r: hardkd.LossLedger(r),
+    IcdMatrix=lambda t, s, d, r: hardkd.IcdMatrix(t, s, d),
+    EmbeddingDuel=lambda t, s, d, r: hardkd.EmbeddingDuel(t, s, d))
 SETS = dict(shipped=shipped, foreign=foreign)
 
 
