@@ -110,6 +110,7 @@ function setup(v) {
     if (both.length > 1) for (const i of ids) { ctx.strokeStyle = i === chosen ? ink : line; ctx.lineWidth = i === chosen ? 1.5 : 0.75; shape([P(0, i, 0), P(1, i, 0)]); }
     for (const group of [ids.slice(0, -1), [chosen]]) for (const m of [...both].reverse()) for (const i of group) {
       const hue = mode() === 2 || faded(i) ? line : plain(m), mine = i === chosen;
+      ctx.globalAlpha = mine || mode() === 2 ? 1 : 0.3;                  // the other images' tails stay behind the points
       if (!v.covered) LINES.forEach((way, d) => {
         const points = way.map((k) => P(m, i, k));
         ctx.setLineDash(!d ? [] : mine ? [6, 4] : [2, 2]);
@@ -122,6 +123,7 @@ function setup(v) {
           if (mode() === 2 || mine) { ctx.strokeStyle = mine ? ink : line; ctx.lineWidth = 0.75; ctx.stroke(); }
         });
       });
+      ctx.globalAlpha = 1;
       dot(ctx, look(m), ...P(m, i, 0), mine ? 7 : 4, mode() === 1 && faded(i) ? line : plain(m));
     }
     const sides = [X(across[0]), X(across[1]), Y(along[1]), Y(along[0])];
