@@ -275,6 +275,15 @@ def test_all_parts_learn_and_the_teacher_does_not():
     assert run.term is one and jobs.same(jobs.teacher().state_dict(), run.teacher.state_dict())
 
 
+def test_first_weights_hang_on_the_seed_alone():
+    torch.manual_seed(1); a, after = term().state_dict(), torch.rand(1)
+    torch.manual_seed(1); plain = torch.rand(1)
+    torch.manual_seed(2); b = term().state_dict()
+    assert jobs.same(a, b) and not jobs.same(a, term(seed=1).state_dict())
+    jobs.teacher(), jobs.student()
+    assert torch.equal(after, plain), "the caller's chance is left alone"
+
+
 def test_layers_of_any_width():
     teacher, student = jobs.teacher(), jobs.student()
     one = ICDTerm(teacher, student, jobs.images().x, teacher_layer='0', student_layer='1', dim=5)
@@ -313,6 +322,12 @@ def test_same_seed_same_run_and_a_resumed_one_too(tmp_path):
     assert jobs.same(weights(whole), weights(resumed)) and len(resumed.history) == len(whole.history)
     with pytest.raises(ValueError, match="resume: got a run with student's loss"):
         play(trace=True, resume=tmp_path/'run.pt', term=term(icd_weight=2.))
+
+
+def test_mixed_precision_run():
+    run = play(precision='bf16')
+    assert all(math.isfinite(h['loss']) for h in run.history) and run.history[-1]['contrast'] < run.history[0]['contrast']
+    assert next(run.term.parameters()).dtype == torch.float32
 
 
 def test_film_holds_embeddings_of_shifted_images():

@@ -443,3 +443,11 @@ def test_a_manifest_with_an_unknown_factory(tmp_path):
     manifest = tmp_path/'manifest.json'
     manifest.write_text(manifest.read_text().replace('"mlp"', '"mpl"'))
     with pytest.raises(ValueError, match="factory: got 'mpl'.*did you mean 'mlp'"): pretrained('w', tmp_path)
+
+
+def test_features_of_a_model_that_says_nan():
+    "The last linear layer is found though NaN is unlike itself."
+    net = mlp(3, (1, 2, 2), (5,))
+    with torch.no_grad(): net[-1].bias[0] = float('nan')
+    logits, features = logits_and_features(net, torch.rand(4, 1, 2, 2))
+    assert logits.isnan().any() and features.shape == (4, 5) and features.isfinite().all()

@@ -1,5 +1,5 @@
 "The one loop: bit for bit the same, killed or not, on one process or two; teacher untouched; bad input named."
-import copy, json, os, random, signal, subprocess, sys, threading
+import copy, itertools, json, os, random, signal, subprocess, sys, threading
 from pathlib import Path
 import numpy as np
 import pytest
@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset
 from torchvision.transforms import v2
+from accelerate import Accelerator
 from safetensors.torch import load_file
 from hardkd import hard, train
 from hardkd.data import Images
@@ -48,6 +49,16 @@ def test_two_runs_of_one_seed(name):
     assert jobs.same(jobs.weights(a), jobs.weights(b))
     assert [(h['player'], h['loss']) for h in a.history] == [(h['player'], h['loss']) for h in b.history]
     assert a.finished and a.seconds > 0 and sum(a.steps.values()) == len(a.history)
+
+
+def test_batches_go_on_in_mid_epoch():
+    loader = DataLoader(jobs.images(), 24, shuffle=True)
+    def labels(start, n): return [b.x for b in itertools.islice(train._batches(loader, 0, start, Accelerator(cpu=True)), n)]
+    first = labels(0, 8)                                            # two epochs
+    assert torch.equal(torch.cat(first[6:]), torch.cat(labels(6, 2)))
+    assert not torch.equal(first[0], first[4]), 'a new order each epoch'
+    once = torch.cat(first[:4]).flatten(1)
+    assert len(once.unique(dim=0)) == len(jobs.images()), 'each image once an epoch'
 
 
 def test_another_seed_is_another_run():
@@ -514,3 +525,19 @@ BAD = dict(
 def test_bad_input(name):
     function, kind, match = BAD[name]
     with pytest.raises(kind, match=match): function()
+
+
+def test_what_learns_along_is_held_too():
+    "The part of a loss that learns: trained by the student's optimiser, held while others play, kept in checkpoints."
+    net, along = nn.Linear(3, 2), nn.Linear(2, 2)
+    player = Player('student', net, None, lambda p: torch.optim.SGD(p, .1), also=along)
+    assert {id(p) for g in player.optimiser.param_groups for p in g['params']} == {id(p) for m in (net, along) for p in m.parameters()}
+    player.ready(False)
+    assert not any(p.requires_grad for p in along.parameters()) and not along.training
+    player.ready(True)
+    assert all(p.requires_grad for p in along.parameters()) and along.training
+    player.schedule = player.make_schedule(player.optimiser, 3)
+    kept = copy.deepcopy(player.state_dict())
+    with torch.no_grad(): along.weight.zero_()
+    player.load_state_dict(kept)
+    assert along.weight.abs().max() > 0
