@@ -363,7 +363,8 @@ def compare_methods(
     print(f'teacher: {accuracy(teacher, test):.2%}, translate {accuracy(teacher, translate(test)):.2%}')
     few, rest = train.subset(images), torch.ones(len(train), dtype=torch.bool)
     rest[[i*len(train)//images for i in range(images)]] = False
-    held = train.subset(rest).subset(2000)
+    held = train.subset(rest)
+    held = held.subset(min(2000, len(held)))
     compare(teacher, tiny_student, few, held, test, out, names=names or tuple(CONTENDERS), seeds=seeds, probe=probe, epochs=epochs, batch_size=50)
     rows = compared(out)
     (out/'compared.json').write_text(json.dumps(rows, indent=1))

@@ -212,6 +212,8 @@ def _crd(p, L, negatives=256):
     return _embedded(p, loss, .8, wrap=Normalizer4CRD, before=before)
 
 def _fsp(p, L):
+    mine, theirs = ([channels for _,channels in maps] for maps in p.maps)
+    if mine != theirs: refuse('student', f'stages of {mine} channels', f"{theirs}, the teacher's: FSP compares them one by one")
     at = lambda side, i: dict(io='output', path=p.paths(side)[i])
     pairs = {str(i): dict(student_first=at(0, i), student_second=at(0, i+1), teacher_first=at(1, i), teacher_second=at(1, i+1), weight=1)
              for i in range(len(p.maps[0])-1)}

@@ -538,3 +538,40 @@ def test_verdict_of_a_model_that_knows_nothing(): assert cli.verdict(torch.zeros
     (dict(original=images(5, 2), hard={}), 'original: got 2 channels')])
 def test_bad_stories_are_named(change, message):
     with pytest.raises(ValueError, match=re.escape(message)): story(**change)
+
+
+# --- the comparison
+
+@pytest.fixture
+def clothes(tmp_path):
+    "A folder in Fashion-MNIST's format."
+    folder = tmp_path/'clothes'
+    write_mnist(folder)
+    return folder
+
+
+def test_fashion_from_a_folder(clothes, tmp_path):
+    train, test = cli.fashion(clothes)
+    assert train.x.shape[1:] == (1,28,28) and len(train.y.bincount()) <= 10 and len(test)
+    with pytest.raises(ValueError, match='root: got .* FashionMNIST was not found'): cli.fashion(tmp_path/'nowhere', download=False)
+
+
+def test_compare(tmp_path, clothes, monkeypatch):
+    monkeypatch.setattr(cli, 'fashion', lambda root: (train, test))     # its images have labels that can be learned
+    words = 'compare', '--out', tmp_path/'out', '--images', 60, '--seeds', 2, '--epochs', 1, '--quiet', '--root', clothes, '--names', 'labels', 'KD'
+    done = say(*words)
+    assert done.code == 0 and 'minus KD, 95 %' in done.out, done.err
+    rows = {r['method']: r for r in strict(tmp_path/'out'/'compared.json')}
+    assert set(rows) == {'labels', 'KD'} and f"{rows['KD']['test']:.2%}" in done.out and rows['KD']['probe'] is not None
+    again = say(*words)
+    assert again.out == done.out and 'labels:' not in again.err, 'what is done is not done again'
+    taught = say('compare', '--data', 'fashion', *words[1:2], tmp_path/'other', *words[3:])
+    assert taught.code == 0 and {p.name for p in (tmp_path/'other').iterdir()} >= {'teacher.safetensors', 'manifest.json', 'result.json'}
+
+
+@pytest.mark.parametrize('words, named', [(['--images', 60, '--names', 'KDD'], "names: got 'KDD'"), (['--images', 300], 'images: got 300')])
+def test_compare_complains_before_the_work(words, named, tmp_path, monkeypatch):
+    monkeypatch.setattr(cli, 'fashion', lambda root: (train, test))
+    monkeypatch.setattr(cli, 'compare', lambda *_, **__: pytest.fail('worked'))
+    done = say('compare', '--out', tmp_path, *words)
+    assert done.code == 1 and named in done.err

@@ -120,8 +120,8 @@ def test_rival_learns(name):
 
 def test_fsp_says_why_it_cannot_run():
     teacher, student, few = small()
-    with pytest.raises(RuntimeError, match='must match'):
-        hardkd.distill(teacher, student, few, term=rival_term('FSP', teacher, student, few), kd_weight=0., epochs=1, batch_size=20, progress=False)
+    with pytest.raises(ValueError, match=r'student: got stages of \[4, 8, 16\] channels, allowed are \[16, 32, 64\]'): rival_term('FSP', teacher, student, few)
+    hardkd.distill(teacher, shift_cnn(), few, term=rival_term('FSP', teacher, shift_cnn(), few), kd_weight=0., epochs=1, batch_size=20, progress=False)
 
 
 def seen_by_both(teacher, student, batch, term):
@@ -201,14 +201,14 @@ def test_comparison(tmp_path, monkeypatch):
     monkeypatch.setattr(hardkd.robust, 'contend', lambda name, *args, **how: (seen.append((name, *args[3:])), original(name, *args, **how))[1])
     options = dict(names=('labels', 'KD', 'ICD', 'FSP'), seeds=2, factors=(.5, 1.), probe=(few, some), **QUICK)
     result = compare(teacher, partial(shift_cnn, widths=(4,8,16)), few, held, some, tmp_path, **options)
-    assert list(result) == ['labels', 'KD', 'ICD', 'FSP'] and 'must match' in result['FSP']['error']
+    assert list(result) == ['labels', 'KD', 'ICD', 'FSP'] and 'stages of [4, 8, 16] channels' in result['FSP']['error']
     assert [s[1:] for s in seen if s[0] == 'KD'] == [(.5, 2), (1., 2), (result['KD']['factor'], 0), (result['KD']['factor'], 1)]   # chosen by another seed
     assert result['KD']['factor'] == (.5, 1.)[int(np.argmax(result['KD']['held']))] and len(result['KD']['probe']) == 2
     rows = {r['method']: r for r in compared(tmp_path)}
     assert rows['KD']['difference'] == 0 and rows['labels']['test'] == pytest.approx(np.mean(result['labels']['test']))
     assert rows['ICD']['difference'] == pytest.approx(rows['ICD']['test']-rows['KD']['test'], abs=1e-6)
     text = compared_text(list(rows.values()))
-    assert 'FSP could not run: RuntimeError' in text and len(text.split('\n')) == 5
+    assert 'FSP could not run: ValueError' in text and len(text.split('\n')) == 5
     count = len(seen)
     again = compare(teacher, None, few, held, some, tmp_path, **options)
     assert again == result and len(seen) == count, 'what is done is not done again'
