@@ -7,7 +7,7 @@ __all__ = ['RIVALS', 'CONTENDERS', 'paired_interval', 'linear_probe', 'RivalTerm
            'compared', 'compared_text']
 
 # %% ../nbs/12_robust.ipynb #23cdf623
-import json, math, sys, time
+import json, sys, time
 from functools import partial
 from pathlib import Path
 import numpy as np
@@ -280,8 +280,9 @@ def _hard(options):
 
 # What is compared: each takes (teacher, student, data, factor, seed) and gives options of `distill`; labels count in all. The factor is what each may tune.
 CONTENDERS = {'labels': None, 'KD': _plain(1.), 'ICD': _icd(0.), 'ICD + KD': _icd(1.), 'ICD + KD, no penalty': _icd(1., invariance_weight=0.),
+              'ICD, classes spared': _icd(0., spare_classes=True), 'ICD, classes spared + KD': _icd(1., spare_classes=True),
               **{name: _rival(name, 0.) for name in RIVALS}, **{f'{name} + KD': _rival(name, 1.) for name in RIVALS},
-              'HARD': _hard(_plain(1.)), 'HARD + ICD': _hard(_icd(1.)), 'HARD + ICD, not crossed': _hard(_icd(1., crossed=False)),
+              'HARD': _hard(_plain(1.)), 'HARD + ICD': _hard(_icd(1.)), 'HARD + ICD, classes spared': _hard(_icd(1., spare_classes=True)), 'HARD + ICD, not crossed': _hard(_icd(1., crossed=False)),
               'ICD with hard views': _hard(_icd(0.))}
 
 def contend(

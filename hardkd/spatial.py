@@ -4,15 +4,16 @@
 
 # %% auto #0
 __all__ = ['GENERATORS', 'affine_places', 'generator_matrices', 'warp', 'SpatialAugmentor', 'generator_units', 'natural',
-           'from_natural', 'motion_plane', 'plane_axes', 'pixel_places', 'plane_figure', 'widths_figure']
+           'from_natural', 'motion_plane', 'plane_axes', 'pixel_places', 'plane_figure', 'duel_figure', 'widths_figure']
 
 # %% ../nbs/07_spatial.ipynb #76479dbd
 import copy, math
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from .data import check_images, check_number, check_one_of, refuse
-from .kit import (_INK, _axes, _bar, _canvas, _draw_bars, _draw_images, _lines, _numbers, _wrap, _write, curves)
+from .data import check_images, check_labels, check_number, check_one_of, refuse
+from .kit import (_INK, _PALE, _axes, _bar, _canvas, _draw_bars, _draw_images, _lines, _numbers, _plain, _wrap, _write, curves, looks)
+from .shift import SHIFTED
 
 # %% ../nbs/07_spatial.ipynb #8045a0db
 def affine_places(
@@ -221,6 +222,49 @@ def plane_figure(
     for i,k in enumerate(bars): _write(sheet, 6.95, .98+.36*i, _wrap(classes[k], .6, lines=1), ha='right', va='center')
     _draw_bars(fig, 7.05, .8, .36*len(bars), probs, bars)
     return fig
+
+# %% ../nbs/07_spatial.ipynb #53d69d55
+def _draw_duels(pairs, labels, classes, title, summary):
+    "A plane for each name → (teacher_xy, student_xy), all to one scale."
+    names, look = [c if len(c) < 17 else c[:15]+'…' for c in map(str, classes)], looks(['teacher', *pairs])
+    every = torch.cat([xy.flatten(0, 1) for both in pairs.values() for xy in both])
+    (x0, y0), half = ((every.amin(0)+every.amax(0))/2).tolist(), .56*(every.amax(0)-every.amin(0)).max().item() or 1.
+    size = max(2, 4.2 - .6*len(pairs))
+    fig, sheet = _canvas(.3 + (size+.75)*len(pairs), size+1.55, title, summary)
+    for i,(name,both) in enumerate(pairs.items()):
+        ax = _axes(fig, .75 + i*(size+.75), .8, size, size, xlabel='first direction', ylabel='' if i else 'second direction')
+        ax.set(xlim=(x0-half, x0+half), ylim=(y0-half, y0+half))
+        for ends in torch.stack([xy[:,0] for xy in both], 2): ax.plot(*ends.tolist(), color=_PALE, lw=.6, zorder=1)
+        for who,xy in zip(('teacher', name), both):
+            colour, sign = look[who]['color'], look[who]['marker']
+            for way,line in ([1,2,0,3,4], '-'), ([5,6,0,7,8], ':'):
+                for tail in xy[:,way]: ax.plot(*tail.T.tolist(), line, color=colour, lw=1, zorder=2)
+            ax.plot(*xy[:,0].T.tolist(), sign, color=colour, ms=6, mec=_INK, mew=.5, zorder=3, label=_plain(_wrap(who, 1.5, lines=1)))
+        spots = [(k, both[0][[i for i,c in enumerate(labels) if c == k],0]) for k in sorted(set(labels))]
+        placed = []
+        for y,x,k in sorted((xy[:,1].max().item()+.05*half, xy[:,0].mean().item(), k) for k,xy in spots):
+            while any(abs(x-a) < .45*half and abs(y-b) < .11*half for a,b in placed): y += .02*half
+            placed.append((x, y))
+            _write(ax, x, y, names[k], 8, ha='center', va='bottom', zorder=4, bbox=dict(boxstyle='square,pad=.05', fc='white', ec='none', alpha=.7))
+        ax.legend(loc='lower center', bbox_to_anchor=(.5, 1), ncols=2, frameon=False, fontsize=9, labelcolor=_INK)
+    _write(sheet, .15, size+1.3, 'Solid: moved left, right; dotted: up, down; by 2, 4 pixels. Grey: pairs.', 8)
+    return fig
+
+def duel_figure(
+    teacher_xy:Tensor,  # (n,9,2) places of the images in the plane, moved as `SHIFTED` says
+    student_xy:Tensor,  # (n,9,2) the same of a student, in the same plane
+    labels,             # n numbers of classes
+    classes,            # K names
+    title:str='Shifted copies: one point or a curve?',  # one line above
+):                      # Figure
+    "Teacher's and student's features in a plane, pairs joined: each image with the tails that its shifted copies draw."
+    given, y = dict(teacher_xy=teacher_xy, student_xy=student_xy), check_labels('labels', torch.as_tensor(labels), len(classes))
+    both = [torch.from_numpy(_numbers(name, xy, (3,))) for name,xy in given.items()]
+    for name,xy in zip(given, both):
+        if xy.shape != (len(y), len(SHIFTED), 2): refuse(name, f'shape {tuple(xy.shape)}', f'({len(y)}, {len(SHIFTED)}, 2)')
+    said = ', '.join(f'{who} {(xy[:,1:]-xy[:,:1]).norm(dim=2).mean():.3g}' for who,xy in zip(('teacher', 'student'), both))
+    summary = f'{len(y)} images; mean distance of a shifted copy from its image, in the plane: {said}'
+    return _draw_duels(dict(student=both), y.tolist(), classes, title, summary)
 
 # %% ../nbs/07_spatial.ipynb #4642b091
 def _with_units(widths, units):

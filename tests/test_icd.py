@@ -1,7 +1,5 @@
 "ICD against the formulas of its paper, at the edges, in the loop, and on several processes."
 import json, math, os, subprocess, sys
-from copy import deepcopy
-from functools import partial
 from pathlib import Path
 import numpy as np
 import pytest, torch
@@ -119,6 +117,7 @@ def test_properties_of_any_matrix(B, seed, size):
     assert torch.isclose(contrast, contrastive_loss(L)) and torch.isclose(penalty, invariance_penalty(L))
     assert contrast >= 0 and penalty >= -tiny
     assert abs(invariance_penalty(L + L.T)) < tiny                              # symmetric: nothing to pay
+    assert penalty > 1e-12                                                      # and only then
     for a,b in zip(icd_terms(L + 123.), (contrast, penalty)): assert abs(a-b) < 1e-6   # the bias is inert
     mixed = torch.randperm(B, generator=torch.Generator().manual_seed(seed))
     for a,b in zip(icd_terms(L[mixed][:,mixed]), (contrast, penalty)): assert abs(a-b) < tiny  # the order of the batch does not matter
@@ -296,6 +295,25 @@ def test_layers_of_any_width():
         ICDTerm(teacher, Lazy(jobs.student(), nn.Linear(2, 2)), jobs.images().x, student_layer='1')
 
 
+def test_spared_classes_are_no_negatives():
+    "As if the others of its class were not in the row; and nothing pulls at them."
+    student, teacher, data = jobs.student(noisy=False), jobs.teacher().eval(), jobs.images()
+    x, y = data.x[:12], data.y[:12]
+    one = term(jobs.teacher(), student, spare_classes=True)
+    _, noted = StudentLoss(teacher, term=one)(student, Batch(x, y, (0,1,0), teacher_logits=teacher(x).detach()))
+    features = student[:3](x), teacher[:5](x)
+    L = one.icd.similarity(*features)
+    L.retain_grad()
+    kept = [[j for j in range(12) if j == i or y[j] != y[i]] for i in range(12)]
+    contrast = sum(F.cross_entropy(L[i][k][None], torch.tensor([k.index(i)])) for i,k in enumerate(kept))/12
+    penalty = sum(F.kl_div(L[i][k].log_softmax(0), L[k][:,i].softmax(0), reduction='sum') for i,k in enumerate(kept))/12
+    assert noted['contrast'].item() == pytest.approx(contrast.item(), rel=1e-5) and noted['penalty'].item() == pytest.approx(penalty.item(), rel=1e-4)
+    same = y[:,None] == y
+    L = one.icd.similarity(*features).detach().requires_grad_()
+    sum(icd_terms(L.masked_fill(same.clone().fill_diagonal_(False), -1e4))).backward()
+    assert (L.grad[same & ~torch.eye(12, dtype=torch.bool)] == 0).all() and L.grad.isfinite().all()
+
+
 def test_hard_images_face_clean_ones():
     student, teacher, data = jobs.student(noisy=False), jobs.teacher().eval(), jobs.images()
     x, y = data.x[:16], data.y[:16]
@@ -349,9 +367,9 @@ def test_ledger_finds_the_weights():
 
 def on_processes(folder):
     rank, world, runs = int(os.environ.get('RANK', 0)), int(os.environ.get('WORLD_SIZE', 1)), {}
-    for gather in (True, False):
+    for gather, more in ((True, {}), (False, {}), ('spared', dict(spare_classes=True))):
         teacher, student = jobs.teacher(), jobs.student(noisy=False)
-        run = hardkd.distill(teacher, student, jobs.images(), term=term(teacher, student, gather=gather), batch_size=16, epochs=4, label_weight=1.,
+        run = hardkd.distill(teacher, student, jobs.images(), term=term(teacher, student, gather=bool(gather), **more), batch_size=16, epochs=4, label_weight=1.,
                              augmentor=hardkd.SpatialAugmentor(), referee=hardkd.Referee(**jobs.REFEREE), **jobs.OPTIONS)
         runs |= {f'{gather} {k}': v.tolist() for k,v in [*run.student.state_dict().items(), *run.term.state_dict().items()]}
     (Path(folder)/f'{world}-{rank}.json').write_text(json.dumps(runs))
@@ -365,8 +383,8 @@ def test_negatives_of_all_processes(tmp_path):
     assert done.returncode == 0, done.stderr[-4000:]
     one, *two = [{k: torch.tensor(v) for k,v in json.loads((tmp_path/f'{name}.json').read_text()).items()} for name in ('1-0', '2-0', '2-1')]
     assert jobs.same(*two), 'the ranks drifted apart'
-    apart = {g: max((one[k]-two[0][k]).abs().max().item() for k in one if k.startswith(str(g)) and 'bias' not in k.split('icd.')[1:]) for g in (True, False)}
-    assert apart[True] < 1e-5, 'gathered, two processes do what one does'
+    apart = {g: max((one[k]-two[0][k]).abs().max().item() for k in one if k.startswith(str(g)) and 'bias' not in k.split('icd.')[1:]) for g in (True, 'spared', False)}
+    assert max(apart[True], apart['spared']) < 1e-5, 'gathered, two processes do what one does'
     assert apart[False] > 1e-3, 'not gathered, each sees its own negatives only'
 
 

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import nn
 import hardkd, train_jobs as jobs
 from hardkd import Images, compare, compared, compared_text, contend, digits, linear_probe, mlp, paired_interval, pretrained, shift_cnn, stages
-from hardkd.robust import CONTENDERS, RIVALS, RivalTerm, rival_term
-from hardkd.train import Batch, StudentLoss
+from hardkd.robust import RIVALS, rival_term
+from hardkd.train import Batch
 
 
 # --- paired intervals

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from matplotlib.figure import Figure
 from torch import nn
-from hardkd import EmbeddingDuel, Images, Run, duel_figure, logits_and_features, mlp, pretrained, shift_batch
+from hardkd import EmbeddingDuel, Images, Run, duel_figure, logits_and_features, mlp, shift_batch
 from hardkd.kit import files, module_text
 from lab import picture
 from view_makers import NASTY, Odd, SETS
