@@ -3,7 +3,8 @@
 Recorded views: HardScrub over 101 recorded steps of 64 digits, ShiftMap with 3 students: time of a frame (the event until
 everything is drawn on the canvases), first paint after the cell was run, size of the saved page. Kernel-backed: PushTheDigit
 with the shipped teacher and the MLP, from the key to the new caption, idle and while a cell trains; and the same in a saved
-page, where the networks run in the browser (most of its frames ask both networks). Budgets: a frame at 60 Hz,
+page, where the networks run in the browser (most of its frames ask both networks). IcdMatrix (its scale) and EmbeddingDuel (its time,
+101 moments of 24 images) as saved pages. Budgets: a frame at 60 Hz,
 0.6 s, 8 MB, 100 ms. Needs chromium; a busy machine makes all of it slower.
 """
 import argparse, math, statistics, sys, tempfile
@@ -23,6 +24,8 @@ assert film.trace['images'].shape[:2] == (101, 64)
 field = ShiftMap(teacher, students, test, limit=100)
 push = PushTheDigit(teacher, {'KD': kd, 'HARD': run.student}, test, in_browser=False)
 alone = PushTheDigit(teacher, {'KD': kd, 'HARD': run.student}, test)
+matrix, learner = IcdMatrix(teacher, students, test), mlp()
+duel = EmbeddingDuel(teacher, distill(teacher, learner, train, term=ICDTerm(teacher, learner, train.x), epochs=99.5/78, trace=True, progress=False))
 PAGES
 print('ready')'''
 
@@ -66,7 +69,7 @@ def skip(view):
 def main(rounds=3):
     with tempfile.TemporaryDirectory() as folder, open_chromium() as chromium, Lab(chromium, folder) as lab:
         pages = Path(folder)
-        save = '\n'.join(f"{n}.save_html(r'{pages}/{n}.html')" for n in ('film', 'field', 'alone'))
+        save = '\n'.join(f"{n}.save_html(r'{pages}/{n}.html')" for n in ('film', 'field', 'alone', 'matrix', 'duel'))
         lab.write('bench.ipynb', SETUP.replace('PAGES', save), *['film', 'field', 'push']*rounds,
                   'distill(teacher, mlp(), train, epochs=30, seed=0, progress=False)')
         nb = lab.open('bench.ipynb', height=1400)
@@ -95,7 +98,7 @@ def main(rounds=3):
         nb.page.wait_for_timeout(2000)
         show(f'JupyterLab, the kernel answers: PushTheDigit, {nb.status()} training', push_latency(push, 'D' + 'L'*12 + 'D' + 'R'*12), 100)
         nb.page.context.close()
-        for name, what in (('film', 'time'), ('field', 'shift'), ('alone', 'shift')):
+        for name, what in (('film', 'time'), ('field', 'shift'), ('alone', 'shift'), ('matrix', 'time'), ('duel', 'time')):
             path = pages/f'{name}.html'
             context = chromium.new_context(viewport=dict(width=1100, height=900), offline=True)
             page = context.new_page()
