@@ -4,6 +4,7 @@ from functools import partial
 import numpy as np
 import pytest, torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import nn
 import hardkd, train_jobs as jobs
 from hardkd import Images, compare, compared, compared_text, contend, digits, linear_probe, mlp, paired_interval, pretrained, shift_cnn, stages
@@ -83,6 +84,21 @@ def test_probe_is_the_optimum():
     w = _softmax_regression(x, y, 3, .01).requires_grad_()
     loss = F.cross_entropy(x@w[:-1] + w[-1], y) + .005*w[:-1].square().sum()
     assert torch.autograd.grad(loss, w)[0].abs().max() < 1e-4
+
+
+def test_probe_of_colour_images_in_folders(tmp_path):
+    "Tiny ImageNet's shape on the disk: a folder a class, colour, other classes than the model's."
+    chance = np.random.default_rng(0)
+    for part in ('train', 'val'):
+        for k,name in enumerate(('n01', 'n02', 'n03')):
+            (tmp_path/part/name).mkdir(parents=True)
+            for i in range(12):
+                picture = chance.integers(0, 80, (40, 36, 3), np.uint8)
+                picture[...,k] += 120
+                Image.fromarray(picture).save(tmp_path/part/name/f'{i}.png')
+    train, test = (hardkd.in_memory(hardkd.vision_set('ImageFolder', tmp_path, part, size=32)) for part in (True, False))
+    torch.manual_seed(0)
+    assert linear_probe(shift_cnn(7, channels=3), train, test) > .9
 
 
 def test_bad_probe():
