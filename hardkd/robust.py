@@ -20,7 +20,7 @@ from .icd import ICDTerm
 from .models import accuracy, device_of, evaluating, last_linear, logits_and_features, predict, watching
 from .shift import translate
 from .spatial import SpatialAugmentor
-from .train import Referee, seed_of
+from .train import Referee, _fingerprint, seed_of
 
 # %% ../nbs/12_robust.ipynb #a7faaad5
 def paired_interval(
@@ -321,7 +321,13 @@ def compare(
     "All methods on the same models, images, steps and seeds, each with the weight that suits it best on held-out images."
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    path, options = out/'result.json', dict(progress=False) | options
+    path, kept, options = out/'result.json', out/'settings.json', dict(progress=False) | options
+    settings = {k: _fingerprint(d.tensors) for k,d in dict(data=data, held=held, test=test).items()}
+    settings |= dict(teacher=_fingerprint(teacher.state_dict().values()), seeds=seeds, factors=list(factors), **{k: str(v) for k,v in options.items() if k != 'progress'})
+    before = json.loads(kept.read_text()) if kept.exists() else settings
+    for k in {**settings, **before}:
+        if before.get(k) != settings.get(k): refuse('out', f'{str(out)!r}, with a comparison of {k} = {before.get(k)}', f'{k} = {settings.get(k)} as in this call, or a new folder')
+    kept.write_text(json.dumps(settings))
     result = json.loads(path.read_text()) if path.exists() else {}
     moved = translate(test)
     for name in (n for n in names if n not in result):

@@ -228,6 +228,9 @@ def test_comparison(tmp_path, monkeypatch):
     count = len(seen)
     again = compare(teacher, None, few, held, some, tmp_path, **options)
     assert again == result and len(seen) == count, 'what is done is not done again'
+    with pytest.raises(ValueError, match='out: got .* a comparison of epochs = 1, allowed are epochs = 2'):
+        compare(teacher, None, few, held, some, tmp_path, **options | dict(epochs=2))
+    with pytest.raises(ValueError, match='a comparison of held'): compare(teacher, None, few, few, some, tmp_path, **options)
     (tmp_path/'rows.json').write_text(json.dumps(list(rows.values())))
     assert compared(tmp_path/'rows.json') == list(rows.values())
     with pytest.raises(ValueError, match="against: got 'FSP', allowed are 'labels', 'KD', 'ICD'"): compared(tmp_path, against='FSP')
