@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 import hardkd
 from torch import Tensor
-from .data import Images, check_number, check_one_of, digits, idx_set, in_memory, refuse, vision_set
+from .data import Images, _evenly, check_number, check_one_of, digits, idx_set, in_memory, refuse, vision_set
 from .hard import HardScrub, distill
 from .kit import doctor, figure_png, html_page, looks, table_html
 from .kit import _INK, _PALE, _axes, _bar, _canvas, _check_pictures, _draw_images, _draw_lines, _draw_map
@@ -362,7 +362,7 @@ def compare_methods(
         save_pretrained(teacher, out/'teacher.safetensors', 'shift_cnn', 'hardkd compare --data fashion', 0)
     print(f'teacher: {accuracy(teacher, test):.2%}, translate {accuracy(teacher, translate(test)):.2%}')
     few, rest = train.subset(images), torch.ones(len(train), dtype=torch.bool)
-    rest[[i*len(train)//images for i in range(images)]] = False
+    rest[_evenly(len(train), images)] = False        # those that `subset` took
     held = train.subset(rest)
     held = held.subset(min(2000, len(held)))
     compare(teacher, tiny_student, few, held, test, out, names=names or tuple(CONTENDERS), seeds=seeds, probe=probe, epochs=epochs, batch_size=50)

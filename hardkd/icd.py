@@ -132,16 +132,16 @@ def _angles(points, axes):
     return torch.atan2(y, x).rad2deg(), torch.hypot(x, y)
 
 def _directions(points):
-    "The two directions (D,2) of (n,D) points about the origin, their signs fixed."
-    axes = torch.linalg.svd(points, full_matrices=False)[2][:2]
-    axes = axes * axes.gather(1, axes.abs().argmax(1, keepdim=True)).sign()
-    return F.pad(axes.T, (0, 2-len(axes)))
+    "The two directions (D,2) in which (n,D) points spread most about the origin, their signs fixed; and what share of the spread that is."
+    _, s, axes = torch.linalg.svd(points, full_matrices=False)
+    axes = axes[:2] * axes[:2].gather(1, axes[:2].abs().argmax(1, keepdim=True)).sign()
+    return F.pad(axes.T, (0, 2-len(axes))), (s[:2].square().sum()/s.square().sum().clamp_min(1e-12)).item()
 
 def _far(a, b): return ((a-b+180) % 360 - 180).abs()
 
 def _well_spread(features, y, right, B):
     "B images, one of each class while there are classes, spread on the teacher's circle, in its order; then one more of the first one's class; the plane."
-    axes, best = _directions(features), (-1.,)
+    (axes, _), best = _directions(features), (-1.,)
     for _ in range(4):
         angle, length = _angles(features, axes)
         poor = 1000.*(~right) + 90.*(length < length.quantile(.25))
@@ -154,7 +154,7 @@ def _well_spread(features, y, right, B):
         score = _far(angle, angle[chosen[0]]) + poor + 1e6*(y != y[chosen[0]])
         score[chosen] = torch.inf
         picked = chosen + [score.argmin().item()]
-        axes = _directions(features[picked])
+        axes, _ = _directions(features[picked])
         angle = _angles(features[chosen], axes)[0]
         gap = (_far(angle[:,None], angle) + 1e3*torch.eye(B)).min().item()
         if gap > best[0]: best = gap, [chosen[i] for i in ((angle-angle[0]) % 360).argsort().tolist()] + picked[-1:], axes
@@ -387,9 +387,7 @@ def _tails(features):
 def _plane(points):
     "The middle of (m,D) points, the two directions (D,2) in which they spread most, and what share of the spread that is."
     middle = points.mean(0)
-    _, s, axes = torch.linalg.svd(points-middle, full_matrices=False)
-    axes = axes[:2] * axes[:2].gather(1, axes[:2].abs().argmax(1, keepdim=True)).sign()
-    return middle, F.pad(axes.T, (0, 2-len(axes))), (s[:2].square().sum()/s.square().sum().clamp_min(1e-12)).item()
+    return middle, *_directions(points-middle)
 
 def _pair(t, s, plane, points, tails, step=None):
     "What is shown of teacher and student, (T,n,V,D) in one space: places in the plane, in units of the spread of `points`; tails; gap."

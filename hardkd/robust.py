@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from .data import Images, check_number, check_one_of, refuse
 from .hard import distill
-from .icd import ICDTerm
-from .models import accuracy, device_of, evaluating, last_linear, logits_and_features, predict, watching
+from .icd import ICDTerm, _features_on
+from .models import accuracy, device_of, evaluating, last_linear, predict, watching
 from .shift import translate
 from .spatial import SpatialAugmentor
 from .train import Referee, _fingerprint, seed_of
@@ -47,11 +47,6 @@ def paired_interval(
     return d.mean().item(), low, high
 
 # %% ../nbs/12_robust.ipynb #b4bb07aa
-def _features(model, x, layer, batch_size=250):
-    device = device_of(model)
-    with evaluating(model):
-        return torch.cat([logits_and_features(model, part.to(device), layer)[1].float().cpu() for part in x.split(batch_size)])
-
 def _softmax_regression(x, y, classes, decay):
     "Weights (D+1,K) of a linear classifier at its optimum: a convex problem."
     w = torch.zeros(x.shape[1]+1, classes, requires_grad=True)
@@ -74,7 +69,7 @@ def linear_probe(
     "What a model's features know of a set it never learned: softmax regression on them, solved to its optimum (transfer of ICD, arXiv 2407.11802v2)."
     for name,d in dict(train=train, test=test).items():
         if not isinstance(d, Images): refuse(name, type(d).__name__, 'Images', TypeError)
-    fit, check = (_features(model, d.x, layer) for d in (train, test))
+    fit, check = (_features_on(model, d.x, layer).float() for d in (train, test))
     middle, spread = fit.mean(0), fit.std(0).clamp_min(1e-6)
     fit, check, K = (fit-middle)/spread, (check-middle)/spread, len(train.classes)
     held = torch.arange(len(fit)) % 5 == 4
@@ -122,7 +117,7 @@ class _Places:
         self.data, x = data, data.x[:2]
         self.maps = [stages(m, x) for m in (student, teacher)]
         if len(self.maps[0]) != len(self.maps[1]): refuse('student', f'{len(self.maps[0])} stages', f'{len(self.maps[1])}, as the teacher has')
-        with evaluating(student, teacher): heads = [last_linear(m, x) for m in (student, teacher)]
+        with evaluating(student, teacher): heads = [last_linear(m, x.to(device_of(m))) for m in (student, teacher)]
         self.heads, self.dims = [h[0] for h in heads], [h[1].flatten(1).shape[1] for h in heads]
         self.teacher = teacher
 
@@ -319,6 +314,8 @@ def compare(
     **options,                    # of `contend`: lr, epochs, batch_size
 )->dict:                          # name → factor, held, test, translate, probe (each a list of seeds), seconds; or error
     "All methods on the same models, images, steps and seeds, each with the weight that suits it best on held-out images."
+    for name in names: check_one_of('names', name, CONTENDERS)
+    check_number('seeds', seeds, 1, whole=True)
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     path, kept, options = out/'result.json', out/'settings.json', dict(progress=False) | options
@@ -333,7 +330,7 @@ def compare(
     for name in (n for n in names if n not in result):
         started, row = time.perf_counter(), dict(test=[], translate=[], seconds=[])
         try:
-            if CONTENDERS[check_one_of('names', name, CONTENDERS)]:
+            if CONTENDERS[name]:
                 row['held'] = [accuracy(contend(name, teacher, make_student, data, f, seeds, **options).student, held) for f in factors]
                 row['factor'] = factors[int(np.argmax(row['held']))]
             for seed in range(seeds):
@@ -356,7 +353,9 @@ def compared(
 )->list:                 # a dict a method: method, factor, test, sd, difference, low, high, translate, probe, seconds; `error` where it could not run
     "What `compare` found: means over the seeds, and the paired 95 % interval of the difference in test accuracy."
     path = Path(out)
-    if path.suffix == '.json': return json.loads(path.read_text())
+    if path.suffix == '.json':
+        check_one_of('against', against, ['KD'])     # all that a record holds
+        return json.loads(path.read_text())
     result, rows = json.loads((path/'result.json').read_text()), []
     def right(name): return torch.tensor(np.stack([np.load(path/f'{name}-{s}.npy') for s in range(len(result[name]['test']))]))
     check_one_of('against', against, [n for n,r in result.items() if 'test' in r and 'error' not in r])

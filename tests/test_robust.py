@@ -233,6 +233,9 @@ def test_comparison(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match='a comparison of held'): compare(teacher, None, few, few, some, tmp_path, **options)
     (tmp_path/'rows.json').write_text(json.dumps(list(rows.values())))
     assert compared(tmp_path/'rows.json') == list(rows.values())
+    with pytest.raises(ValueError, match="against: got 'ICD', allowed are 'KD'"): compared(tmp_path/'rows.json', against='ICD')
+    with pytest.raises(ValueError, match="names: got 'KDD'"): compare(teacher, None, few, held, some, tmp_path/'new', names=('KDD',))
+    assert not (tmp_path/'new').exists()
     with pytest.raises(ValueError, match="against: got 'FSP', allowed are 'labels', 'KD', 'ICD'"): compared(tmp_path, against='FSP')
 
 
