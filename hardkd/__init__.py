@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 __version__ = '0.1.0'
-_modules = ['data', 'kit', 'models', 'losses', 'train', 'shift', 'spatial', 'hard', 'icd', 'robust']
+_modules = ['data', 'kit', 'models', 'losses', 'train', 'shift', 'spatial', 'hard', 'mix', 'vae', 'icd', 'robust', 'rivals']
 _names = {}
 
 if TYPE_CHECKING:
@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from .shift import *
     from .spatial import *
     from .hard import *
+    from .mix import *
+    from .vae import *
     from .icd import *
     from .robust import *
+    from .rivals import *
 
 
 def _load():

@@ -6,10 +6,10 @@
 __all__ = ['RECIPES', 'TAUGHT_SHIFTS', 'FIXED', 'METHODS', 'PERCENT', 'COLUMNS', 'SHIPPED', 'evaluate', 'make_model',
            'train_from_labels', 'get_teacher', 'train_students', 'mean_rows', 'table_text', 'method_dots', 'verdict',
            'story_figure', 'story_of', 'write_results', 'summary', 'demo', 'build_weights', 'fashion', 'tiny_student',
-           'compare_methods', 'parser', 'main']
+           'compare_methods', 'compare_augmentations', 'parser', 'main']
 
 # %% ../nbs/14_scale.ipynb #0d6d293f
-import argparse, json, shlex, sys, tempfile, time
+import argparse, json, os, shlex, sys, tempfile, time
 from functools import partial
 from pathlib import Path
 import torch
@@ -20,11 +20,13 @@ from .hard import HardScrub, distill
 from .kit import doctor, figure_png, html_page, looks, table_html
 from .kit import _INK, _PALE, _axes, _bar, _canvas, _check_pictures, _draw_images, _draw_lines, _draw_map
 from .kit import _inches, _lines, _numbers, _wrap, _write
-from .models import FACTORIES, accuracy, pretrained, pretrained_names, save_pretrained
-from .robust import CONTENDERS, compare, compared, compared_text
+from .models import FACTORIES, accuracy, mlp, pretrained, pretrained_names, save_pretrained
+from .rivals import AUGMENTED, CONTENDERS, compare, compared, compared_text, convergence, equal_seconds, judged_on
+from .robust import robust_teacher
 from .shift import ShiftMap, _maps, shift_map, translate
 from .spatial import SpatialAugmentor, _with_units, generator_units
 from .train import NotFinite, fit
+from .vae import HierarchicalVAE, minus_elbo, train_vae
 
 # %% ../nbs/14_scale.ipynb #d83f322a
 # How a model learns: epochs on the 10,000 digits that ship, epochs on all 60,000, highest learning rate.
@@ -308,20 +310,38 @@ def demo(
     return result
 
 # %% ../nbs/14_scale.ipynb #87baa481
-SHIPPED = ('shift_cnn',)   # trained from the digits that ship
+SHIPPED = 'shift_cnn', 'robust_cnn', 'vae'
+
+def _train_vae(data, **options):
+    "A new VAE of these images' shape, by the recipe of the shipped one."
+    torch.manual_seed(0)
+    vae = HierarchicalVAE(data.x.shape[1:])
+    train_vae(vae, data, epochs=12, **options)
+    return vae.eval()
 
 def build_weights(
-    out,          # the folder that gets the .safetensors files and their lines of manifest.json
-    **options,    # progress, precision: of training
+    out,                  # the folder that gets the .safetensors files and their lines of manifest.json
+    names=SHIPPED[:2],    # which of `SHIPPED`
+    root='data',          # for the VAE: where the whole MNIST lies (four idx files, or torchvision's), or is downloaded to
+    **options,            # progress: of training
 ):
-    "Train every shipped model again, from the digits that ship and one seed."
+    "Train shipped models again, from one seed."
+    for name in names: check_one_of('names', name, SHIPPED)
     train, test = digits()
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    for name in SHIPPED:
-        model = train_from_labels(name, train, 0, **options).student
-        metrics = {k: round(v, 4) for k,v in evaluate(model, test).items() if k != 'map'}
-        save_pretrained(model, out/f'{name}.safetensors', name, 'hardkd weights FOLDER', 0, metrics=metrics)
+    for name in names:
+        if name == 'vae':
+            train, test = idx_set(root) if list(Path(root).glob('train-images-idx3-ubyte*')) else digits(full=True, root=root)
+            model, kind, half = _train_vae(train, **options), name, True
+            bound = {k: round(v, 2) for k,v in minus_elbo(model, test).items()}
+            metrics = dict(minus_elbo=bound, estimator='one draw an image, exact KLs', likelihood='Bernoulli, expectation over binarised images', images=len(train))
+        else:
+            model = robust_teacher(train, **options) if name == 'robust_cnn' else train_from_labels(name, train, 0, **options).student
+            sets, kind, half = judged_on(test, 2000 if name == 'robust_cnn' else 0), 'shift_cnn', False
+            metrics = {k: round(accuracy(model, data), 4) for k,data in sets.items()}
+        recipe = f"hardkd weights FOLDER{f' --names {name}' if name == 'vae' else ''}"
+        save_pretrained(model, out/f'{name}.safetensors', kind, recipe, 0, half, metrics=metrics)
         print(name, metrics)
 
 # %% ../nbs/14_scale.ipynb #530878fe
@@ -339,37 +359,78 @@ def tiny_student():
     "Three convolutions with 4, 8 and 16 channels: 1,702 numbers that learn."
     return FACTORIES['shift_cnn'](widths=(4,8,16))
 
+def _kept(path, make, factory, recipe):
+    "A model that a comparison trains first, and keeps beside its results."
+    if path.exists(): return pretrained(path.stem, path.parent)
+    model = make().eval()
+    save_pretrained(model, path, factory, recipe, 0)
+    return model
+
+def _apart(train, images, most=2000):
+    "So many images to learn from, spread evenly, and others to choose by."
+    rest = torch.ones(len(train), dtype=torch.bool)
+    rest[_evenly(len(train), images)] = False        # those that `subset` takes
+    held = train.subset(rest)
+    return train.subset(images), held.subset(min(most, len(held)))
+
 def compare_methods(
     out='hardkd-compare',   # folder for the results
     data:str='digits',      # 'digits', or 'fashion'
     images:int=None,        # that students learn from; 500 digits or 1,000 clothes when not given
     root='data',            # where Fashion-MNIST lies, or is downloaded to
-    names=(),               # which of `CONTENDERS`; all when not given
+    names=(),               # which of `CONTENDERS`; all losses when not given
     seeds:int=3,            # students a method
     epochs:float=50,        # of each student
     progress:bool=True,     # show bars
 )->list:                    # of `compared`
-    "Lesson 12's comparison: a teacher of 10,000 images, students of few; a table."
+    "Lesson 12's comparison of losses: a teacher of 10,000 images, students of few; a table."
     both = dict(digits=digits, fashion=partial(fashion, root))
     other = next(k for k in both if k != check_one_of('data', data, both))
     (train, test), probe, out = both[data](), both[other](), _folder(out)
     images = check_number('images', images or dict(digits=500, fashion=1000)[data], 50, len(train)//2, whole=True)
     for name in names: check_one_of('names', name, CONTENDERS)
-    if data == 'digits': teacher = pretrained('shift_cnn')
-    elif (out/'teacher.safetensors').exists(): teacher = pretrained('teacher', out)
-    else:
-        teacher = fit(make_model('shift_cnn', 0), train, epochs=12, optimiser=partial(torch.optim.Adam, lr=3e-3), progress=progress).student.eval()
-        save_pretrained(teacher, out/'teacher.safetensors', 'shift_cnn', 'hardkd compare --data fashion', 0)
+    def make(): return fit(make_model('shift_cnn', 0), train, epochs=12, optimiser=partial(torch.optim.Adam, lr=3e-3), progress=progress).student
+    teacher = pretrained('shift_cnn') if data == 'digits' else _kept(out/'teacher.safetensors', make, 'shift_cnn', 'hardkd compare --data fashion')
     print(f'teacher: {accuracy(teacher, test):.2%}, translate {accuracy(teacher, translate(test)):.2%}')
-    few, rest = train.subset(images), torch.ones(len(train), dtype=torch.bool)
-    rest[_evenly(len(train), images)] = False        # those that `subset` took
-    held = train.subset(rest)
-    held = held.subset(min(2000, len(held)))
-    compare(teacher, tiny_student, few, held, test, out, names=names or tuple(CONTENDERS), seeds=seeds, probe=probe, epochs=epochs, batch_size=50)
+    chosen = dict(names=names) if names else {}
+    compare(teacher, tiny_student, *_apart(train, images), test, out, seeds=seeds, probe=probe, epochs=epochs, batch_size=50, **chosen)
     rows = compared(out)
     (out/'compared.json').write_text(json.dumps(rows, indent=1))
     print(compared_text(rows))
     return rows
+
+def compare_augmentations(
+    out='hardkd-augment',   # folder for the results
+    data:str='digits',      # 'digits', or 'fashion'
+    images:int=2000,        # that students learn from
+    root='data',            # where Fashion-MNIST lies, or is downloaded to
+    names=(),               # which; 'KD' comes along; all augmentations when not given
+    seeds:int=3,            # students a method
+    updates:int=1000,       # of each student, 64 images each
+    progress:bool=True,     # show bars, where a teacher or a VAE is trained first
+)->dict:                    # what record.json holds: images, updates and seconds (rows of `compared`), convergence
+    "Lesson 12's comparison of augmentations, at equal updates and then at equal seconds: a robust teacher, MLP students, no labels."
+    train, test = dict(digits=digits, fashion=partial(fashion, root))[check_one_of('data', data, ('digits','fashion'))]()
+    check_number('images', images, 64, len(train)*4//5, whole=True), check_number('updates', updates, 1, whole=True)
+    names = ('KD', *(check_one_of('names', n, CONTENDERS) for n in names if n != 'KD')) if names else ('labels', 'KD', *AUGMENTED)
+    out, (few, held) = _folder(out), _apart(train, images)
+    if data == 'digits': teacher, vae = pretrained('robust_cnn'), pretrained('vae')
+    else:
+        teacher = _kept(out/'teacher.safetensors', lambda: robust_teacher(train, progress=progress), 'shift_cnn', 'hardkd augment --data fashion')
+        vae = _kept(out/'vae.safetensors', lambda: _train_vae(train, progress=progress), 'vae', 'hardkd augment --data fashion')
+    print('teacher:', {k: f'{accuracy(teacher, d):.2%}' for k,d in judged_on(test, 2000).items()})
+    common, epochs = dict(seeds=seeds, spoiled=2000, label_weight=0., lr=5e-3, batch_size=64, vae=vae), updates/(images//64)
+    result = compare(teacher, mlp, few, held, test, out/'updates', names=names, factors=(.3, 1., 3.), epochs=epochs, **common)
+    factors, seconds = {n: r.get('factor') for n,r in result.items() if 'error' not in r}, min(result.get('HARD spatial', result['KD'])['seconds'])
+    compare(teacher, mlp, few, held, test, out/'seconds', names=tuple(factors), factors=factors, epochs=equal_seconds(result, epochs, seconds), **common)
+    def best(kind): return max((n for n in factors if n.startswith(kind) and n != 'KD'), key=lambda n: max(result[n]['held']), default='KD')
+    shown = {n: factors[n] for n in ('KD', best('KD'), best('HARD')) if n in factors}
+    pace = {n: min(result[n]['seconds'])/result[n]['updates'][0] for n in shown}
+    way = convergence(teacher, mlp, few, held.subset(min(500, len(held))), shown, pace, seeds, epochs=2*epochs, batch_size=64, label_weight=0., lr=1e-3, vae=vae)
+    record = dict(images=images, updates=compared(out/'updates'), seconds=compared(out/'seconds'), convergence=way, machine=f'{torch.get_num_threads()} threads of {os.cpu_count()} cores')
+    (out/'record.json').write_text(json.dumps(record))
+    for budget in ('updates', 'seconds'): print(f'equal {budget}', compared_text(record[budget]), sep='\n')
+    return record
 
 # %% ../nbs/14_scale.ipynb #2a8f82f7
 def _number(kind, low, high=float('inf')):
@@ -402,6 +463,8 @@ def parser()->argparse.ArgumentParser:
     d.add_argument('--resume', action='store_true', help='keep checkpoints in DIR, and go on from those that are there')
     w = commands.add_parser('weights', help='train the shipped models again')
     w.add_argument('out', metavar='DIR', help='folder for the .safetensors files and their manifest.json')
+    w.add_argument('--names', nargs='+', default=SHIPPED[:2], choices=SHIPPED, help='which')
+    w.add_argument('--root', default='data', metavar='DIR', help='for the VAE: where the whole MNIST lies, or is downloaded to')
     commands.add_parser('doctor', help='what hardkd needs and what is here; exit code 1 when something is missing')
     c = commands.add_parser('compare', help="lesson 12's comparison of ICD and its rivals: a table", formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     c.add_argument('--out', default='hardkd-compare', metavar='DIR', help='folder for the results; a stopped comparison goes on')
@@ -411,7 +474,15 @@ def parser()->argparse.ArgumentParser:
     c.add_argument('--names', nargs='+', default=(), metavar='NAME', help='which methods; all when not given')
     c.add_argument('--seeds', type=_number(int, 1), default=3, help='students a method')
     c.add_argument('--epochs', type=_number(float, .01, 1e6), default=50, help='of each student')
-    for c in (d, w, c): c.add_argument('--quiet', action='store_true', help='no progress bars')
+    a = commands.add_parser('augment', help="lesson 12's comparison of HARD and its rivals: tables", formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    a.add_argument('--out', default='hardkd-augment', metavar='DIR', help='folder for the results; a stopped comparison goes on')
+    a.add_argument('--data', default='digits', choices=('digits','fashion'), help='what teacher and students learn')
+    a.add_argument('--images', type=_number(int, 64, 8000), default=2000, help='that students learn from')
+    a.add_argument('--root', default='data', metavar='DIR', help='where Fashion-MNIST lies, or is downloaded to')
+    a.add_argument('--names', nargs='+', default=(), metavar='NAME', help='which augmentations; all when not given')
+    a.add_argument('--seeds', type=_number(int, 1), default=3, help='students a method')
+    a.add_argument('--updates', type=_number(int, 1), default=1000, help='of each student, 64 images each')
+    for c in (d, w, c, a): c.add_argument('--quiet', action='store_true', help='no progress bars')
     return p
 
 def main(
@@ -427,6 +498,7 @@ def main(
             return int(any(row['advice'] for row in doctor().to_frame()))
         if command == 'demo': demo(**asked, command=shlex.join(['hardkd', *words]))
         elif command == 'compare': compare_methods(**asked)
+        elif command == 'augment': compare_augmentations(**asked)
         else: build_weights(**asked)
     except (ValueError, TypeError, OSError, NotFinite) as e:
         print(f'hardkd {command}: {e}', file=sys.stderr)

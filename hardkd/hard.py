@@ -124,8 +124,8 @@ def _axes_of(run):
     "name, factor, unit of each width in the trace."
     trace = run.trace
     if 'widths' not in trace: return []
-    names = list(run.augmentor.widths())
-    known = generator_units(trace['x'].shape[-2:])
+    names = list(run.augmentor.widths(trace['x'][:2]))
+    known = generator_units(trace['x'].shape[-2:]) | getattr(run.augmentor, 'units', {})
     return [dict(name=n, factor=f, unit=u) for n,(f,u) in ((n, known.get(n, (1,''))) for n in names)]
 
 def scrub_figure(
@@ -209,7 +209,7 @@ def _what_it_does(trace, units):
     mean = trace['disagreement'].mean(1)
     later = len(mean)//4
     opens = later + mean[later:].argmax().item()
-    if not units:
+    if not {u['name'] for u in units} & {*GENERATORS}:
         change = (mean[-1]/mean[0].clamp_min(1e-9)).item()
         right = 0 if change > 1.25 else 2 if change < .8 else 1
         ask = 'At the end, do teacher and student disagree more on these images than at the first moment?'
@@ -281,7 +281,8 @@ class DisagreementMap(View):
         if run is None: return {}
         trace = _check_run(run)
         if 'widths' not in trace: refuse('run', 'a trace without widths', 'others')
-        known = list(run.augmentor.generators)
+        known = [u['name'] for u in _axes_of(run)]
+        if not {*known} & {*GENERATORS}: return {}     # an augmentor that does not warp
         if not {*known} & {*self.plane}: refuse('run', f"an augmentor of {', '.join(known)}", f"one with {' or '.join(self.plane)}")
         widths = [trace['widths'][:,known.index(g)]/r if g in known else torch.zeros(len(trace['step'])) for g,r in zip(self.plane, self.reach)]
         return dict(step=trace['step'].int(), cloud=torch.stack(widths, 1))

@@ -277,6 +277,7 @@ def logits_and_features(
 # %% ../nbs/03_models.ipynb #704ada33
 # Every model that a name can stand for: in a manifest, in the shell.
 FACTORIES = dict(shift_cnn=shift_cnn, cnn=cnn, mlp=mlp, resnet18=resnet18, vit=vit)
+_MAKERS = dict(FACTORIES)   # and what later lessons ship, which is no classifier
 
 def save_pretrained(
     model:nn.Module,      # one that `factory(**arguments)` makes
@@ -289,7 +290,7 @@ def save_pretrained(
     **more,               # into the manifest: metrics
 )->dict:                  # the manifest's line
     "Write weights as safetensors, and in the manifest what they are."
-    make, path = FACTORIES[check_one_of('factory', factory, FACTORIES)], Path(path)
+    make, path = _MAKERS[check_one_of('factory', factory, _MAKERS)], Path(path)
     if path.suffix != '.safetensors': refuse('path', repr(str(path)), 'names that end in .safetensors')
     state = {k: (v.half() if half and v.is_floating_point() else v).cpu().contiguous()
              for k,v in model.state_dict().items()}
@@ -318,7 +319,7 @@ def pretrained(
     "A shipped model, its file checked against the manifest."
     check_one_of('name', name, pretrained_names(folder))
     line = _manifest(folder)[f'{name}.safetensors']
-    model = FACTORIES[check_one_of('factory', line['factory'], FACTORIES)](**line.get('arguments', {}))
+    model = _MAKERS[check_one_of('factory', line['factory'], _MAKERS)](**line.get('arguments', {}))
     model.load_state_dict(load_file(asset(f'{name}.safetensors', folder)))
     model.manifest = line
     return model.eval()

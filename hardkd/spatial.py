@@ -84,7 +84,9 @@ class SpatialAugmentor(nn.Module):
         start = torch.tensor(start)
         self.raw_widths = nn.Parameter(start + torch.log(-torch.expm1(-start)))   # softplus turns them back
 
-    def widths(self)->dict:
+    def widths(self,
+        x:Tensor=None,  # images: not looked at, these widths are the same for all
+    )->dict:
         "The largest motion along each generator: {generator: scalar}, > 0, in the units of `GENERATORS`."
         return dict(zip(self.generators, F.softplus(self.raw_widths)))
 

@@ -285,18 +285,18 @@ class Trace:
         "One frame, unless this step has one."
         if self.frames and self.frames[-1]['step'].item() == step: return
         with evaluating(*(m for m in (teacher, student, self.augmentor) if isinstance(m, nn.Module))):
-            self.batch.x = hard_x = self.probe.x.to(device_of(student))
+            self.batch.x = x = hard_x = self.probe.x.to(device_of(student))
             if self.augmentor is not None: hard_x = self.batch.augmented(self.augmentor)
             seen = student(hard_x).float()
             told = seen if teacher is None else teacher(hard_x).float()
             frame = dict(step=torch.tensor(step), images=to_bytes(hard_x), disagreement=disagreement(seen, told, self.temperature),
-                         teacher=to_bytes(soften(told, 1.)), student=to_bytes(soften(seen, 1.)))
+                         teacher=to_bytes(soften(told, 1.)), student=to_bytes(soften(seen, 1.)), right=student(x).argmax(1).cpu() == self.probe.y)
             if self.look: frame |= self.look(teacher, student, self.probe)
-            if hasattr(self.augmentor, 'widths'): frame['widths'] = torch.stack(list(self.augmentor.widths().values()))
+            if hasattr(self.augmentor, 'widths'): frame['widths'] = torch.stack([*self.augmentor.widths(x).values()])
         self.frames.append({name: value.cpu() for name,value in frame.items()})
 
     def state_dict(self)->dict:
-        "All frames: step (T,), images (T,n,C,H,W) bytes, teacher and student (T,n,K) bytes of probability, disagreement (T,n), widths (T,G)."
+        "All frames: step (T,), images (T,n,C,H,W) bytes, teacher and student (T,n,K) bytes of probability, disagreement (T,n), right on the images as they are (T,n), widths (T,G)."
         return {name: torch.stack([frame[name] for frame in self.frames]) for name in self.frames[0]} if self.frames else {}
 
     def load_state_dict(self, tensors):

@@ -467,7 +467,8 @@ def test_dark_theme_is_readable(notebook):
 
 
 LESSONS = {'04_losses': ['TemperatureDial', 'LossLedger'], '05_train': ['LossLedger'], '06_shift': ['ShiftMap', 'PushTheDigit'],
-           '08_hard': ['HardScrub', 'DisagreementMap', 'AugmentorCloud'], '11_icd': ['IcdMatrix', 'EmbeddingDuel']}
+           '08_hard': ['HardScrub', 'DisagreementMap', 'AugmentorCloud'],
+           '09_mix': ['HardScrub'], '10_vae': ['HardScrub', 'VaeScrub'], '11_icd': ['IcdMatrix', 'EmbeddingDuel']}
 
 
 def test_every_lesson_with_a_view_is_opened():

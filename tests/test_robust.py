@@ -8,7 +8,7 @@ from PIL import Image
 from torch import nn
 import hardkd, train_jobs as jobs
 from hardkd import Images, compare, compared, compared_text, contend, digits, linear_probe, mlp, paired_interval, pretrained, shift_cnn, stages
-from hardkd.robust import RIVALS, rival_term
+from hardkd.rivals import RIVALS, rival_term
 from hardkd.train import Batch
 
 
@@ -213,8 +213,8 @@ def test_comparison(tmp_path, monkeypatch):
     teacher, student, few = small()
     train, test = digits()
     held, some, seen = train.subset(200), test.subset(100), []
-    original = hardkd.robust.contend
-    monkeypatch.setattr(hardkd.robust, 'contend', lambda name, *args, **how: (seen.append((name, *args[3:])), original(name, *args, **how))[1])
+    original = hardkd.rivals.contend
+    monkeypatch.setattr(hardkd.rivals, 'contend', lambda name, *args, **how: (seen.append((name, *args[3:])), original(name, *args, **how))[1])
     options = dict(names=('labels', 'KD', 'ICD', 'FSP'), seeds=2, factors=(.5, 1.), probe=(few, some), **QUICK)
     result = compare(teacher, partial(shift_cnn, widths=(4,8,16)), few, held, some, tmp_path, **options)
     assert list(result) == ['labels', 'KD', 'ICD', 'FSP'] and 'stages of [4, 8, 16] channels' in result['FSP']['error']
@@ -245,6 +245,6 @@ def test_interrupted_comparison_goes_on(tmp_path, monkeypatch):
     options = dict(seeds=1, factors=(1.,), **QUICK)
     args = teacher, partial(shift_cnn, widths=(4,8,16)), few, few, few, tmp_path
     compare(*args, names=('labels',), **options)
-    monkeypatch.setattr(hardkd.robust, 'contend', stop)
+    monkeypatch.setattr(hardkd.rivals, 'contend', stop)
     with pytest.raises(KeyboardInterrupt): compare(*args, names=('labels', 'KD'), **options)
     assert list(json.loads((tmp_path/'result.json').read_text())) == ['labels']

@@ -46,7 +46,24 @@ def foreign():
     return teacher, {'<b>first</b> "student"': student, 'second': Odd()}, data, run
 
 
+@cache
+def vae(shape):
+    "An untrained VAE of three small groups that draws with some contrast."
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        made = hardkd.HierarchicalVAE(shape, ((8,), (2,), (1,)), width=8)
+    for p in made.down[-1][-1].parameters(): p.data.mul_(20)
+    return made
+
+
+def vae_scrub(teacher, students, data, run):
+    "With an untrained augmentor."
+    known = vae(tuple(data.x.shape[1:]))
+    return hardkd.VaeScrub(teacher, students, known, data, hardkd.VAEAugmentor(known), limit=6)
+
+
 MAKERS = dict(
+    VaeScrub=vae_scrub,
     ShiftMap=lambda t, s, d, r: hardkd.ShiftMap(t, s, d, max_shift=4, limit=24),
     HardScrub=lambda t, s, d, r: hardkd.HardScrub(r),
     PushTheDigit=lambda t, s, d, r: hardkd.PushTheDigit(t, s, d),

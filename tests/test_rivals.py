@@ -1,0 +1,189 @@
+"hardkd.rivals: augmentations as contenders, the ascent on pixels, what is measured, and both budgets."
+import json
+import random
+from functools import partial
+import numpy as np
+import pytest
+import torch
+import hardkd, hardkd.rivals
+from hardkd import (AUGMENTED, CORRUPTIONS, Case, Compose, Corrupting, HierarchicalVAE, Images, PixelAscent, SpatialAugmentor, VAEAugmentor, accuracy, agreement,
+                    calibration_error, compare, compared, compared_text, contend, convergence, corrupt, digits, equal_seconds, hardness, judged_on, mlp, paired_interval,
+                    pretrained, predict, robust_teacher, shift_cnn, translate)
+
+train, test = digits()
+TINY = dict(epochs=1, batch_size=20, label_weight=0., progress=False)
+
+
+@pytest.fixture(scope='module')
+def few(): return train.subset(60)
+
+@pytest.fixture(scope='module')
+def teacher(): return pretrained('shift_cnn')
+
+@pytest.fixture(scope='module')
+def vae():
+    torch.manual_seed(0)
+    return HierarchicalVAE(width=4, latents=((2,), (1,), (1,)))
+
+
+def small_mlp(): return mlp(hidden=(16,))
+
+
+# --- contenders
+
+@pytest.mark.parametrize('name', AUGMENTED)
+def test_each_augmentation_runs_and_repeats(name, few, teacher, vae):
+    runs = []
+    for junk in (1, 2):
+        torch.manual_seed(junk), random.seed(junk), np.random.seed(junk)
+        runs.append(contend(name, teacher, small_mlp, few, seed=3, vae=vae, **TINY))
+    a, b = runs
+    assert a.steps['student'] == 3 and all('labels' not in h for h in a.history), 'no labels'
+    assert all(torch.equal(v, b.student.state_dict()[k]) for k, v in a.student.state_dict().items())
+    assert 'hard' in a.history[0], 'half of the images are augmented'
+
+
+@pytest.mark.parametrize('name', [n for n in AUGMENTED if n not in ('KD + MixUp', 'KD + CutMix', 'KD + fixed warps + VAE')])
+def test_the_factor_counts(name, few, teacher, vae):
+    "Times the strength; of the learned ones, the invariance weight."
+    made = [AUGMENTED[name](Case(teacher, small_mlp(), few, f, vae=vae)) for f in (.3, 1.)]
+    if name.startswith('HARD'): assert [m['invariance_weight'] for m in made] == [.3, 1.] and made[0]['augmentor_lr'] > 0
+    else:
+        changed = []
+        for m in made:
+            batch = hardkd.Batch(few.x[:40], few.y[:40], (0,))
+            start = vae.reconstruct(batch.x) if name == 'KD + fixed VAE' else batch.x
+            changed.append((batch.augmented(m['augmentor']) - start).abs().mean().item())
+        assert changed[0] < changed[1], changed
+
+
+def test_what_the_learned_ones_start_as_their_frozen_rivals_are(few, teacher, vae):
+    case = Case(teacher, small_mlp(), few, 1., vae=vae)
+    kinds = {n: type(AUGMENTED[n](case)['augmentor']) for n in AUGMENTED}
+    for learned, frozen in {'HARD spatial': 'KD + fixed warps', 'HARD mix': 'KD + fixed mix', 'HARD VAE': 'KD + fixed VAE', 'HARD spatial + VAE': 'KD + fixed warps + VAE'}.items():
+        assert kinds[learned] is kinds[frozen]
+        assert any(p.requires_grad for p in AUGMENTED[learned](case)['augmentor'].parameters()) and not any(p.requires_grad for p in AUGMENTED[frozen](case)['augmentor'].parameters())
+
+
+def test_pixel_ascent(few, teacher):
+    torch.manual_seed(0)
+    student = mlp(dropout=.5)
+    student = hardkd.distill(teacher, student, few, epochs=20, batch_size=20, progress=False).student.train()
+    student.zero_grad()
+    before, x = {k: v.clone() for k, v in student.state_dict().items()}, few.x[:30]
+    ascents = [PixelAscent(teacher, student, reach=r, steps=s)(x) for r, s in ((.05, 4), (.1, 4))]
+    assert student.training and all(p.grad is None and p.requires_grad for p in student.parameters()), 'held, and given back'
+    assert all(torch.equal(v, before[k]) for k, v in student.state_dict().items()) and not ascents[0].requires_grad
+    student.eval()
+    def hard(moved):
+        with torch.no_grad(): return hardness(student(moved), teacher(moved), teacher(x)).mean().item()
+    assert hard(x) < hard(ascents[0]) < hard(ascents[1])
+    for moved, reach in zip(ascents, (.05, .1)): assert (moved - x).abs().max() <= reach + 1e-6 and moved.min() >= 0 and moved.max() <= 1
+    with pytest.raises(ValueError, match='reach: got 0'): PixelAscent(teacher, student, reach=0)
+    with pytest.raises(ValueError, match='steps: got 0'): PixelAscent(teacher, student, steps=0)
+
+
+# --- what is measured
+
+def test_sets_to_judge_on(few):
+    sets = judged_on(few, 6)
+    assert [*sets] == ['test', 'translate', 'corrupted'] and [*judged_on(few)] == ['test', 'translate']
+    some, each = few.subset(6), sets['corrupted'].x.view(10, 5, 6, 1, 28, 28)
+    assert torch.equal(sets['translate'].x, translate(few).x) and sets['test'] is few
+    assert torch.equal(each[3, 4], corrupt(some.x, [*CORRUPTIONS][3], 5)) and torch.equal(sets['corrupted'].y.view(50, 6)[17], some.y)
+
+
+def test_measured_by_hand(few, teacher):
+    torch.manual_seed(0)
+    student, sets = mlp(), judged_on(few, 6)
+    told = predict(teacher, sets['corrupted'].x)
+    right, last = hardkd.rivals._measured(student, sets, told)
+    assert right['test'].mean().item() == pytest.approx(accuracy(student, few))
+    x, y = sets['corrupted'].x, sets['corrupted'].y
+    by_image = [(predict(student, x[i::6]).argmax(1) == y[i]).float().mean().item() for i in range(6)]
+    assert right['corrupted'].tolist() == pytest.approx(by_image)
+    assert last == dict(agreement=agreement(predict(student, x), told), calibration=calibration_error(predict(student, x), y))
+    _, clean = hardkd.rivals._measured(student, judged_on(few), predict(teacher, few.x))
+    assert clean['agreement'] == agreement(predict(student, few.x), predict(teacher, few.x))
+
+
+def test_comparison_of_augmentations(tmp_path, few, teacher, monkeypatch):
+    held, some, seen, original = train.subset(80), test.subset(40), [], hardkd.rivals.contend
+    def note(name, teacher, make, data, factor, seed, **how):
+        seen.append((name, factor, seed, how['epochs'], how['label_weight']))
+        return original(name, teacher, make, data, factor, seed, **how)
+    monkeypatch.setattr(hardkd.rivals, 'contend', note)
+    options = dict(seeds=2, spoiled=20, batch_size=20, label_weight=0.)
+    args = teacher, small_mlp, few, held, some
+    names = 'labels', 'KD', 'HARD spatial'
+    first = compare(*args, tmp_path/'updates', names=names, factors=(.3, 1.), epochs=2, **options)
+    assert first['HARD spatial']['updates'] == [6, 6] and len(first['KD']['held']) == 2 and 'factor' not in first['labels']
+    row = compared(tmp_path/'updates')[2]
+    for what, label in (('test', ''), ('translate', 'translate_'), ('corrupted', 'corrupted_')):
+        both = [torch.tensor(np.stack([np.load(tmp_path/'updates'/f'{n}-{s}.npz')[what] for s in (0, 1)])) for n in ('HARD spatial', 'KD')]
+        assert [row[label+k] for k in ('difference', 'low', 'high')] == pytest.approx(paired_interval(*both))
+        assert row[what] == pytest.approx(both[0].mean().item(), abs=1e-6)
+    text = compared_text(compared(tmp_path/'updates'))
+    for word in ('corrupted minus KD', 'agreement', 'calibration error', 'updates', 'translate'): assert word in text.split('\n')[0]
+    assert 'probe' not in text
+    epochs = equal_seconds(first, 2, 3*min(first['KD']['seconds']))
+    assert epochs['KD'] == pytest.approx(6) and epochs['HARD spatial'] == pytest.approx(6*min(first['KD']['seconds'])/min(first['HARD spatial']['seconds']))
+    seen.clear()
+    chosen = {n: r.get('factor') for n, r in first.items()}
+    compare(*args, tmp_path/'seconds', names=names, factors=chosen, epochs=epochs, **options)
+    assert [s[:4] for s in seen if s[0] == 'HARD spatial'] == [('HARD spatial', chosen['HARD spatial'], seed, epochs['HARD spatial']) for seed in (0, 1)], 'nothing is chosen again'
+    with pytest.raises(ValueError, match='a comparison of spoiled = 20'): compare(*args, tmp_path/'updates', names=names, factors=(.3, 1.), epochs=2, **options | dict(spoiled=30))
+    with pytest.raises(ValueError, match='a comparison of epochs'): compare(*args, tmp_path/'updates', names=names, factors=(.3, 1.), epochs=epochs, **options)
+
+
+def test_choice_is_by_clean_and_corrupted_held_images(tmp_path, few, teacher, monkeypatch):
+    "Of two factors one is better on clean, the other on corrupted held images; the mean decides."
+    scores = {.3: (.8, .1), 1.: (.7, .3)}
+    def pretend(name, teacher, make, data, factor, seed, **how):
+        run = hardkd.Run(small_mlp(), seconds=1., steps=dict(student=1))
+        run.student.factor = factor
+        return run
+    def measured(student, sets, told):
+        clean, spoiled = scores[student.factor]
+        return dict(test=torch.tensor([clean]), translate=torch.tensor([1 - clean]), corrupted=torch.tensor([spoiled])), dict(agreement=0., calibration=0.)
+    monkeypatch.setattr(hardkd.rivals, 'contend', pretend), monkeypatch.setattr(hardkd.rivals, '_measured', measured)
+    result = compare(teacher, small_mlp, few, few, few, tmp_path, names=('KD',), factors=(.3, 1.), seeds=1, spoiled=4, epochs=1)
+    assert result['KD']['held'] == pytest.approx([.45, .5]) and result['KD']['factor'] == 1.
+
+
+def test_convergence(few, teacher):
+    held = train.subset(30)
+    found = convergence(teacher, small_mlp, few, held, {'KD': 1., 'HARD spatial': .3}, {'KD': .5, 'HARD spatial': 2.}, seeds=2, epochs=4, batch_size=20, label_weight=0., lr=1e-3)
+    for name, pace in (('KD', .5), ('HARD spatial', 2.)):
+        way = found[name]
+        assert way['updates'][0] == 0 and way['updates'][-1] == 12 and way['seconds'] == [pace*u for u in way['updates']]
+        assert np.array(way['accuracy']).shape == (2, len(way['updates']))
+    last = contend('KD', teacher, small_mlp, few, 1., 1, schedule=None, epochs=4, batch_size=20, label_weight=0., lr=1e-3, progress=False).student
+    assert found['KD']['accuracy'][1][-1] == pytest.approx(accuracy(last, held)), 'clean held images'
+    hardkd.convergence_figure(found)
+
+
+# --- a robust teacher
+
+def test_corrupting_draws_by_its_noise():
+    x, noise = train.x[:40], Corrupting().draw(40, torch.Generator().manual_seed(0))
+    made = Corrupting()(x, noise)
+    assert torch.equal(made, Corrupting()(x, noise)) and made.shape == x.shape
+    severity, which = divmod(int(noise[16,0]) % 50, 10)
+    assert torch.equal(made[16:32], corrupt(x[16:32], [*CORRUPTIONS][which], severity + 1, int(noise[16,0])))
+    seen = {int(v) % 50 for v in Corrupting().draw(2000, torch.Generator().manual_seed(1))}
+    assert len(seen) == 50, 'every corruption at every severity'
+
+
+def test_shipped_robust_teacher_bears_more_than_the_plain_one():
+    sets = judged_on(test.subset(1000), 200)
+    robust, plain = ({k: accuracy(pretrained(n), d) for k, d in sets.items()} for n in ('robust_cnn', 'shift_cnn'))
+    assert robust['corrupted'] > plain['corrupted'] + .1 and robust['test'] > .985
+    for k, v in pretrained('robust_cnn').manifest['metrics'].items(): assert robust[k] == pytest.approx(v, abs=.02)
+
+
+def test_robust_teacher_repeats(few):
+    a, b = (robust_teacher(few, epochs=1, progress=False) for _ in range(2))
+    assert all(torch.equal(v, b.state_dict()[k]) for k, v in a.state_dict().items()) and not a.training
+    other = Images(torch.rand(40, 3, 16, 16, generator=torch.Generator().manual_seed(0)), torch.arange(40) % 4, [*'abcd'])
+    assert predict(robust_teacher(other, epochs=1, progress=False), other.x).shape == (40, 4)
