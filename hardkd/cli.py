@@ -338,8 +338,8 @@ def build_weights(
             metrics = dict(minus_elbo=bound, estimator='one draw an image, exact KLs', likelihood='Bernoulli, expectation over binarised images', images=len(train))
         else:
             model = robust_teacher(train, **options) if name == 'robust_cnn' else train_from_labels(name, train, 0, **options).student
-            sets, kind, half = judged_on(test, 2000 if name == 'robust_cnn' else 0), 'shift_cnn', False
-            metrics = {k: round(accuracy(model, data), 4) for k,data in sets.items()}
+            kind, half, metrics = 'shift_cnn', False, {k: round(v, 4) for k,v in evaluate(model, test).items() if k != 'map'}
+            if name == 'robust_cnn': metrics['corrupted'] = round(accuracy(model, judged_on(test, 2000)['corrupted']), 4)
         recipe = f"hardkd weights FOLDER{f' --names {name}' if name == 'vae' else ''}"
         save_pretrained(model, out/f'{name}.safetensors', kind, recipe, 0, half, metrics=metrics)
         print(name, metrics)
@@ -383,7 +383,7 @@ def compare_methods(
     epochs:float=50,        # of each student
     progress:bool=True,     # show bars
 )->list:                    # of `compared`
-    "Lesson 12's comparison of losses: a teacher of 10,000 images, students of few; a table."
+    "Lesson 13's comparison of losses: a teacher of 10,000 images, students of few; a table."
     both = dict(digits=digits, fashion=partial(fashion, root))
     other = next(k for k in both if k != check_one_of('data', data, both))
     (train, test), probe, out = both[data](), both[other](), _folder(out)
@@ -409,7 +409,7 @@ def compare_augmentations(
     updates:int=1000,       # of each student, 64 images each
     progress:bool=True,     # show bars, where a teacher or a VAE is trained first
 )->dict:                    # what record.json holds: images, updates and seconds (rows of `compared`), convergence
-    "Lesson 12's comparison of augmentations, at equal updates and then at equal seconds: a robust teacher, MLP students, no labels."
+    "Lesson 13's comparison of augmentations, at equal updates and then at equal seconds: a robust teacher, MLP students, no labels."
     train, test = dict(digits=digits, fashion=partial(fashion, root))[check_one_of('data', data, ('digits','fashion'))]()
     check_number('images', images, 64, len(train)*4//5, whole=True), check_number('updates', updates, 1, whole=True)
     names = ('KD', *(check_one_of('names', n, CONTENDERS) for n in names if n != 'KD')) if names else ('labels', 'KD', *AUGMENTED)
@@ -466,7 +466,7 @@ def parser()->argparse.ArgumentParser:
     w.add_argument('--names', nargs='+', default=SHIPPED[:2], choices=SHIPPED, help='which')
     w.add_argument('--root', default='data', metavar='DIR', help='for the VAE: where the whole MNIST lies, or is downloaded to')
     commands.add_parser('doctor', help='what hardkd needs and what is here; exit code 1 when something is missing')
-    c = commands.add_parser('compare', help="lesson 12's comparison of ICD and its rivals: a table", formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    c = commands.add_parser('compare', help="lesson 13's comparison of ICD and its rivals: a table", formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     c.add_argument('--out', default='hardkd-compare', metavar='DIR', help='folder for the results; a stopped comparison goes on')
     c.add_argument('--data', default='digits', choices=('digits','fashion'), help='what teacher and students learn')
     c.add_argument('--images', type=_number(int, 50, 5000), help='that students learn from: 500 digits or 1,000 clothes when not given')
@@ -474,7 +474,7 @@ def parser()->argparse.ArgumentParser:
     c.add_argument('--names', nargs='+', default=(), metavar='NAME', help='which methods; all when not given')
     c.add_argument('--seeds', type=_number(int, 1), default=3, help='students a method')
     c.add_argument('--epochs', type=_number(float, .01, 1e6), default=50, help='of each student')
-    a = commands.add_parser('augment', help="lesson 12's comparison of HARD and its rivals: tables", formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    a = commands.add_parser('augment', help="lesson 13's comparison of HARD and its rivals: tables", formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     a.add_argument('--out', default='hardkd-augment', metavar='DIR', help='folder for the results; a stopped comparison goes on')
     a.add_argument('--data', default='digits', choices=('digits','fashion'), help='what teacher and students learn')
     a.add_argument('--images', type=_number(int, 64, 8000), default=2000, help='that students learn from')

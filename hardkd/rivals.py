@@ -408,14 +408,16 @@ def equal_seconds(
     return {name: epochs*check_number('seconds', seconds, above=0)/min(row['seconds']) for name,row in result.items() if 'error' not in row}
 
 def compared(
-    out,                 # the folder that `compare` wrote, or a shipped result (a .json file)
+    out,                 # the folder that `compare` wrote, or a record of it (a .json file)
     against:str='KD',    # whom the differences are to
+    budget:str='updates',# which table of a record of `hardkd augment`: at equal 'updates' or 'seconds'
 )->list:                 # a dict a method: method, factor, updates, seconds, test, sd, difference, low, high, the same of translate_..., corrupted_..., probe, ...; `error` where it could not run
     "What `compare` found: means over the seeds, and the paired 95 % intervals of the differences in accuracy."
     path = Path(out)
     if path.suffix == '.json':
         check_one_of('against', against, ['KD'])     # all that a record holds
-        return json.loads(path.read_text())
+        record = json.loads(path.read_text())
+        return record[check_one_of('budget', budget, ('updates', 'seconds'))] if isinstance(record, dict) else record
     result, rows = json.loads((path/'result.json').read_text()), []
     def right(name, what): return torch.tensor(np.stack([np.load(path/f'{name}-{s}.npz')[what] for s in range(len(result[name]['test']))]))
     check_one_of('against', against, [n for n,r in result.items() if 'test' in r and 'error' not in r])

@@ -1,6 +1,7 @@
 "hardkd.cli: what the shell command writes, says and answers; every demo here is a short one on few digits."
 import base64, contextlib, io, json, math, os, re, shlex, signal, statistics, subprocess, sys, time, urllib.error
 from html.parser import HTMLParser
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 import numpy as np
@@ -425,16 +426,24 @@ def test_a_loss_that_is_not_finite_is_a_failure(tmp_path, monkeypatch):
 
 def test_weights(tmp_path, monkeypatch):
     monkeypatch.setattr(cli, 'RECIPES', {name: (.5, .5, lr) for name, (_, _, lr) in cli.RECIPES.items()})
-    said = say('weights', tmp_path/'new', '--quiet')
+    monkeypatch.setattr(cli, 'robust_teacher', partial(hardkd.robust_teacher, epochs=.5))
+    monkeypatch.setattr(cli, 'train_vae', lambda vae, data, epochs, **o: hardkd.train_vae(vae, data, epochs=1, batch_size=20, **o))
+    write_mnist(tmp_path/'mnist')
+    said = say('weights', tmp_path/'new', '--quiet', '--names', *cli.SHIPPED, '--root', tmp_path/'mnist')
     assert said.code == 0, said.err
     names = {p.name for p in (tmp_path/'new').iterdir()}
     shipped = {p.name for p in Path(hardkd.__file__).parent.glob('assets/*.safetensors')}
     assert names == shipped | {'manifest.json'} and len(shipped) > 0
-    for name in cli.SHIPPED:
-        model = pretrained(name, tmp_path/'new')
+    vae = pretrained('vae', tmp_path/'new')
+    assert vae.manifest['metrics']['images'] == 60 and vae.manifest['metrics']['minus_elbo']['nats'] > 0 and vae.reconstruct(test.x[:2]).shape == (2, 1, 28, 28)
+    said = say('weights', tmp_path/'two', '--quiet')
+    assert {p.name for p in (tmp_path/'two').iterdir()} == shipped - {'vae.safetensors'} | {'manifest.json'}, 'the VAE only when named'
+    for name in cli.SHIPPED[:2]:
+        model = pretrained(name, tmp_path/'two')
         assert model(test.x).shape == (TEST, 10) and not model.training
         assert model.manifest['recipe'].startswith('hardkd weights') and set(FRACTIONS) <= set(model.manifest['metrics'])
         assert name in said.out
+    assert 'corrupted' in pretrained('robust_cnn', tmp_path/'two').manifest['metrics']
     (tmp_path/'file').touch()
     assert say('weights', tmp_path/'file').code == 1
 
@@ -574,4 +583,32 @@ def test_compare_complains_before_the_work(words, named, tmp_path, monkeypatch):
     monkeypatch.setattr(cli, 'fashion', lambda root: (train, test))
     monkeypatch.setattr(cli, 'compare', lambda *_, **__: pytest.fail('worked'))
     done = say('compare', '--out', tmp_path, *words)
+    assert done.code == 1 and named in done.err
+
+
+def test_augment(tmp_path, monkeypatch):
+    "Both budgets and the way there, in one record; a second call does nothing again; other images get a teacher and a VAE of their own."
+    monkeypatch.setattr(cli, 'mlp', lambda: hardkd.mlp(hidden=(16,)))
+    monkeypatch.setattr(cli, 'judged_on', lambda data, spoiled=0: hardkd.judged_on(data, 4))
+    words = 'augment', '--out', tmp_path/'out', '--images', 128, '--seeds', 2, '--updates', 3, '--quiet', '--names', 'KD + shift', 'HARD spatial'
+    done = say(*words)
+    assert done.code == 0 and 'equal updates' in done.out and 'equal seconds' in done.out, done.err
+    record = strict(tmp_path/'out'/'record.json')
+    assert record['images'] == 128 and [{r['method'] for r in record[b]} for b in ('updates', 'seconds')] == [{'KD', 'KD + shift', 'HARD spatial'}]*2
+    assert {r['updates'] for r in record['updates']} == {3} and {*record['convergence']} == {'KD', 'KD + shift', 'HARD spatial'}
+    assert [hardkd.compared(tmp_path/'out'/'record.json', budget=b) for b in ('updates', 'seconds')] == [record['updates'], record['seconds']]
+    again = say(*words)
+    assert 'KD:' not in again.err and again.out == done.out
+    monkeypatch.setattr(cli, 'fashion', lambda root: (train, test))
+    monkeypatch.setattr(cli, 'robust_teacher', partial(hardkd.robust_teacher, epochs=.5))
+    monkeypatch.setattr(cli, '_train_vae', lambda data, progress: hardkd.HierarchicalVAE(width=4).eval())
+    monkeypatch.setitem(hardkd.models._MAKERS, 'vae', partial(hardkd.HierarchicalVAE, width=4))
+    other = say('augment', '--data', 'fashion', *words[1:2], tmp_path/'other', *words[3:-2], 'HARD VAE')
+    assert other.code == 0 and {p.name for p in (tmp_path/'other').iterdir()} >= {'teacher.safetensors', 'vae.safetensors', 'record.json'}, other.err
+
+
+@pytest.mark.parametrize('words, named', [(['--names', 'KDD'], "names: got 'KDD'"), (['--images', 500], 'images: got 500')])
+def test_augment_complains_before_the_work(words, named, tmp_path, monkeypatch):
+    monkeypatch.setattr(cli, 'compare', lambda *_, **__: pytest.fail('worked'))
+    done = say('augment', '--out', tmp_path, '--images', 128, *words)
     assert done.code == 1 and named in done.err

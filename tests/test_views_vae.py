@@ -131,12 +131,14 @@ def test_learned_moves_are_the_augmentors_times_the_slider(which):
     stops, film = view.stops['learned'], view.recorded['pictures']['learned']
     groups = [vae.names.index(name) for name in augmentor.groups]
     every = list(itertools.product(stops, repeat=len(groups)))
-    with torch.no_grad(): own = augmentor(x, torch.zeros(limit, vae.draw(1).shape[1]))
+    whole = torch.zeros_like(augmentor.draw(limit))
+    whole[:,:len(vae.groups)] = 1     # the whole of each move
+    with torch.no_grad(): own = augmentor(x, whole)
     once = every.index((1.,)*len(groups))
     same(film[:,once], own)
     assert (film[:,once].int() - film[:,0].int()).abs().max() > 20
     for image, k in itertools.product(range(limit), (1, len(every)//2, len(every)-1)):
-        def latent(i, mean, sd, look): return mean + (every[k][groups.index(i)]*sd*augmentor.movers[vae.names[i]](look)[0] if i in groups else 0)
+        def latent(i, mean, sd, look): return mean + (every[k][groups.index(i)]*sd*augmentor.movers[vae.names[i]](look, augmentor.reach)[0] if i in groups else 0)
         same(film[image,k], walk(vae, x[image:image+1], latent))
     for image in range(limit):
         long = [m.item() for m,_ in augmentor.moves(x[image:image+1]).values()]
