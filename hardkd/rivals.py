@@ -267,7 +267,12 @@ CONTENDERS = {'labels': None, 'KD': _plain(1.), 'ICD': _icd(0.), 'ICD + KD': _ic
 
 def _with(make): return lambda c: dict(augmentor=make(c))
 
-def _learned(make, lr): return lambda c: dict(augmentor=make(c), invariance_weight=c.factor, augmentor_lr=lr, referee=Referee(warmup=100))
+def _learned(make, weight=.1):
+    "The augmentor plays when the student has caught up, and not before: the mark says how hard it may get."
+    def options(c):
+        referee = Referee(c.factor, 2*c.factor, student_cap=100, warmup=150)
+        return dict(augmentor=make(c), invariance_weight=weight, augmentor_lr=.01, referee=referee)
+    return options
 
 def _vae(c): return pretrained('vae') if c.vae is None else c.vae
 
@@ -277,7 +282,7 @@ def _affine(f, turn=0., move=.1, scale=0., shear=0.):
 _SMOOTH = v2.InterpolationMode.BILINEAR
 
 # Augmentations, all with plain distillation: the usual ones by torchvision, strength times the factor; the learned ones frozen as they start; and
-# HARD's, whose factor is the invariance weight.
+# HARD's, whose factor is the disagreement, in nats, below which the augmentor plays.
 AUGMENTED = {'KD + shift': _with(lambda c: _affine(c.factor)), 'KD + affine': _with(lambda c: _affine(c.factor, 15, .1, .15, 10)),
              'KD + RandAugment': _with(lambda c: v2.RandAugment(2, min(30, round(9*c.factor)), interpolation=_SMOOTH)),
              'KD + TrivialAugmentWide': _with(lambda c: v2.RandomApply([v2.TrivialAugmentWide(interpolation=_SMOOTH)], min(1, .5*c.factor))),
@@ -288,11 +293,11 @@ AUGMENTED = {'KD + shift': _with(lambda c: _affine(c.factor)), 'KD + affine': _w
              'KD + pixel ascent': _with(lambda c: PixelAscent(c.teacher, c.student, .1*c.factor)),
              'KD + fixed warps': _with(lambda c: SpatialAugmentor(.15*c.factor).fixed()),
              'KD + fixed mix': _with(lambda c: MixAugmentor(c.data.x.shape[1], start=min(.45, .2*c.factor)).fixed()),
-             'KD + fixed VAE': _with(lambda c: VAEAugmentor(_vae(c), spread=.7*c.factor).fixed()),
-             'KD + fixed warps + VAE': _with(lambda c: Compose(VAEAugmentor(_vae(c), spread=.7*c.factor), SpatialAugmentor(.15*c.factor)).fixed()),
-             'HARD spatial': _learned(lambda c: SpatialAugmentor(), .02), 'HARD mix': _learned(lambda c: MixAugmentor(c.data.x.shape[1]), .003),
-             'HARD VAE': _learned(lambda c: VAEAugmentor(_vae(c)), .003),
-             'HARD spatial + VAE': _learned(lambda c: Compose(VAEAugmentor(_vae(c)), SpatialAugmentor()), .01)}
+             'KD + fixed VAE': _with(lambda c: VAEAugmentor(_vae(c), spread=.7*c.factor, reach=10.).fixed()),
+             'KD + fixed warps + VAE': _with(lambda c: Compose(VAEAugmentor(_vae(c), spread=.7*c.factor, reach=10.), SpatialAugmentor(.15*c.factor)).fixed()),
+             'HARD spatial': _learned(lambda c: SpatialAugmentor(), .3), 'HARD mix': _learned(lambda c: MixAugmentor(c.data.x.shape[1])),
+             'HARD VAE': _learned(lambda c: VAEAugmentor(_vae(c), spread=.5, reach=1.)),
+             'HARD spatial + VAE': _learned(lambda c: Compose(VAEAugmentor(_vae(c), spread=.5, reach=1.), SpatialAugmentor()))}
 CONTENDERS |= AUGMENTED
 
 # %% ../nbs/13_rivals.ipynb #21122fd4
