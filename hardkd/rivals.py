@@ -335,12 +335,12 @@ def judged_on(
 
 def _measured(student, sets, told):
     "How often right, image by image, on each set (corruptions averaged); agreement and calibration on the hardest of them."
-    n, right = len(sets['corrupted' if 'corrupted' in sets else 'test']), {}
+    right, hardest = {}, 'corrupted' if 'corrupted' in sets else 'test'
     for name,data in sets.items():
         logits = predict(student, data.x)
         hit = (logits.argmax(1) == data.y).float()
         right[name] = hit.view(50, -1).mean(0) if name == 'corrupted' else hit
-        if len(data) == n and name != 'translate': last = dict(agreement=agreement(logits, told), calibration=calibration_error(logits, data.y))
+        if name == hardest: last = dict(agreement=agreement(logits, told), calibration=calibration_error(logits, data.y))
     return right, last
 
 def compare(

@@ -292,7 +292,8 @@ class Trace:
             frame = dict(step=torch.tensor(step), images=to_bytes(hard_x), disagreement=disagreement(seen, told, self.temperature),
                          teacher=to_bytes(soften(told, 1.)), student=to_bytes(soften(seen, 1.)), right=student(x).argmax(1).cpu() == self.probe.y)
             if self.look: frame |= self.look(teacher, student, self.probe)
-            if hasattr(self.augmentor, 'widths'): frame['widths'] = torch.stack([*self.augmentor.widths(x).values()])
+            far = getattr(self.augmentor, 'widths', lambda x: {})(x)
+            if far: frame['widths'] = torch.stack([*far.values()])
         self.frames.append({name: value.cpu() for name,value in frame.items()})
 
     def state_dict(self)->dict:

@@ -7,7 +7,7 @@ from hypothesis import given, settings, strategies as st
 from torch import nn
 from torchvision.transforms import v2
 from hardkd.data import digits
-from hardkd.hard import AugmentorLoss, distill, hardness
+from hardkd.hard import AugmentorLoss, HardScrub, distill, hardness
 from hardkd.mix import BatchTransform, Compose, MixAugmentor, mix_figure
 from hardkd.models import mlp, predict, pretrained
 from hardkd.spatial import SpatialAugmentor
@@ -451,3 +451,11 @@ x4 = rand(4, 1, 8, 8)
     (lambda: mix_figure(x4, x4*3, x4, x4), 'partner: got values'), (lambda: mix_figure(x4, x4, x4, x4, cols=0), 'cols: got 0')])
 def test_what_is_wrong_is_said_by_name(call, name):
     with pytest.raises((ValueError, TypeError), match=name): call()
+
+
+def test_film_of_augmentors_that_say_no_width():
+    "The loop's film has widths where there are any; its views do without."
+    data, torch_only = digits()[0].subset(40), Compose(BatchTransform(v2.MixUp(num_classes=10)))
+    run = distill(pretrained('shift_cnn'), mlp(), data, augmentor=torch_only, epochs=1, batch_size=20, trace=data.subset(4), progress=False)
+    assert 'widths' not in run.trace and run.trace['right'].dtype == torch.bool
+    assert HardScrub(run).describe()
