@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from importlib.resources import files
 from math import prod
 from pathlib import Path
@@ -279,6 +280,10 @@ def logits_and_features(
 FACTORIES = dict(shift_cnn=shift_cnn, cnn=cnn, mlp=mlp, resnet18=resnet18, vit=vit)
 _MAKERS = dict(FACTORIES)   # and what later lessons ship, which is no classifier
 
+def _maker(name):
+    if name not in _MAKERS: import_module('hardkd')._load()     # a later lesson's
+    return _MAKERS[check_one_of('factory', name, _MAKERS)]
+
 def save_pretrained(
     model:nn.Module,      # one that `factory(**arguments)` makes
     path,                 # the .safetensors file to write; its folder's manifest gets a line
@@ -290,7 +295,7 @@ def save_pretrained(
     **more,               # into the manifest: metrics
 )->dict:                  # the manifest's line
     "Write weights as safetensors, and in the manifest what they are."
-    make, path = _MAKERS[check_one_of('factory', factory, _MAKERS)], Path(path)
+    make, path = _maker(factory), Path(path)
     if path.suffix != '.safetensors': refuse('path', repr(str(path)), 'names that end in .safetensors')
     state = {k: (v.half() if half and v.is_floating_point() else v).cpu().contiguous()
              for k,v in model.state_dict().items()}
@@ -319,7 +324,7 @@ def pretrained(
     "A shipped model, its file checked against the manifest."
     check_one_of('name', name, pretrained_names(folder))
     line = _manifest(folder)[f'{name}.safetensors']
-    model = _MAKERS[check_one_of('factory', line['factory'], _MAKERS)](**line.get('arguments', {}))
+    model = _maker(line['factory'])(**line.get('arguments', {}))
     model.load_state_dict(load_file(asset(f'{name}.safetensors', folder)))
     model.manifest = line
     return model.eval()
