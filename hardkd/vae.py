@@ -17,8 +17,8 @@ from tqdm.auto import tqdm
 from .data import Images, check_images, check_number, check_one_of, refuse
 from .kit import (View, _canvas, _check_pictures, _draw_bars, _draw_images, _inches, _wrap, _write, closest, looks, module_text, question,
                         to_bytes)
+from .mix import _noise_for
 from .models import _MAKERS, device_of, evaluating, predict, view_models
-from .spatial import _check_shape
 from .train import NotFinite, _own_chance, seed_of
 
 # %% ../nbs/10_vae.ipynb #0007cdb6
@@ -306,7 +306,7 @@ class VAEAugmentor(nn.Module):
         if not self.groups or len({*self.groups}) < len(self.groups): refuse('groups', self.groups, f"one or more of {', '.join(vae.names)}, each once")
         self.vae, self.regenerate = copy.deepcopy(vae).eval().requires_grad_(False), bool(regenerate)
         self.movers = nn.ModuleDict({name: _Mover(g.enter.out_channels, g.channels, hidden, start) for name,g in zip(vae.names, vae.groups) if name in self.groups})
-        self.last = max(map(vae.names.index, self.groups))
+        self.last, self.columns = max(map(vae.names.index, self.groups)), self.draw(1, torch.Generator()).shape[1]
 
     def draw(self,
         n:int,                           # images
@@ -333,15 +333,14 @@ class VAEAugmentor(nn.Module):
         generator:torch.Generator=None,  # for the drawing
     )->Tensor:                           # (N,C,H,W) in [0,1]
         "The images drawn again, with their groups moved."
-        noise = self.draw(len(x), generator) if noise is None else noise
-        _check_shape('noise', noise, (len(x), self.draw(1, torch.Generator()).shape[1]))
+        noise = _noise_for(self, x, noise, generator, self.columns)
         return self._descend(x, noise)[0].sigmoid().to(x.dtype)
 
     def moves(self,
         x:Tensor,  # (N,C,H,W) in [0,1]
     )->dict:       # group → (move, spread), scalars: root mean squares over images, places and channels, in scales of the prior
         "How far each group goes on these images."
-        gone = self._descend(x, torch.zeros(len(x), self.draw(1, torch.Generator()).shape[1], device=x.device))[1]
+        gone = self._descend(x, torch.zeros(len(x), self.columns, device=x.device))[1]
         return {name: tuple(v.square().mean().sqrt() for v in both) for name,both in gone.items()}
 
     @property

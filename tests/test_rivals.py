@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import hardkd, hardkd.rivals
+import train_jobs as jobs
 from hardkd import (AUGMENTED, CORRUPTIONS, Case, Compose, Corrupting, HierarchicalVAE, Images, PixelAscent, SpatialAugmentor, VAEAugmentor, accuracy, agreement,
                     calibration_error, compare, compared, compared_text, contend, convergence, corrupt, digits, equal_seconds, hardness, judged_on, mlp, paired_interval,
                     pretrained, predict, robust_teacher, shift_cnn, translate)
@@ -39,7 +40,7 @@ def test_each_augmentation_runs_and_repeats(name, few, teacher, vae):
         runs.append(contend(name, teacher, small_mlp, few, seed=3, vae=vae, **TINY))
     a, b = runs
     assert a.steps['student'] == 3 and all('labels' not in h for h in a.history), 'no labels'
-    assert all(torch.equal(v, b.student.state_dict()[k]) for k, v in a.student.state_dict().items())
+    assert jobs.same(a.student.state_dict(), b.student.state_dict())
     assert 'hard' in a.history[0], 'half of the images are augmented'
 
 
@@ -73,7 +74,7 @@ def test_pixel_ascent(few, teacher):
     before, x = {k: v.clone() for k, v in student.state_dict().items()}, few.x[:30]
     ascents = [PixelAscent(teacher, student, reach=r, steps=s)(x) for r, s in ((.05, 4), (.1, 4))]
     assert student.training and all(p.grad is None and p.requires_grad for p in student.parameters()), 'held, and given back'
-    assert all(torch.equal(v, before[k]) for k, v in student.state_dict().items()) and not ascents[0].requires_grad
+    assert jobs.same(student.state_dict(), before) and not ascents[0].requires_grad
     student.eval()
     def hard(moved):
         with torch.no_grad(): return hardness(student(moved), teacher(moved), teacher(x)).mean().item()
@@ -184,6 +185,6 @@ def test_shipped_robust_teacher_bears_more_than_the_plain_one():
 
 def test_robust_teacher_repeats(few):
     a, b = (robust_teacher(few, epochs=1, progress=False) for _ in range(2))
-    assert all(torch.equal(v, b.state_dict()[k]) for k, v in a.state_dict().items()) and not a.training
+    assert jobs.same(a.state_dict(), b.state_dict()) and not a.training
     other = Images(torch.rand(40, 3, 16, 16, generator=torch.Generator().manual_seed(0)), torch.arange(40) % 4, [*'abcd'])
     assert predict(robust_teacher(other, epochs=1, progress=False), other.x).shape == (40, 4)

@@ -8,6 +8,7 @@ from hypothesis import given, settings, strategies as st
 from torch import nn
 import hardkd
 import hardkd.vae
+import train_jobs as jobs
 from hardkd.data import Images, digits
 from hardkd.hard import AugmentorLoss, DisagreementMap, HardScrub, emitted
 from hardkd.mix import Compose
@@ -152,7 +153,7 @@ def test_training_learns_and_repeats():
         torch.manual_seed(junk)
         runs.append((vae, train_vae(vae, data, **options)))
     (a, history), (b, _) = runs
-    assert all(torch.equal(p, q) for p, q in zip(a.state_dict().values(), b.state_dict().values())), 'the seed decides, not the global chance'
+    assert jobs.same(a.state_dict(), b.state_dict()), 'the seed decides, not the global chance'
     assert len(history) == 80 and history[-1]['step'] == 80 and {'nats', 'nll', 'kl 1x1', 'kl 3x3', 'kl 6x6', 'norm', 'seconds'} <= {*history[0]}
     assert minus_elbo(a, data)['nats'] < before - 5 and minus_elbo(a, data) == minus_elbo(a, data)
     c = small(); train_vae(c, data, **options | dict(seed=1))
@@ -323,17 +324,14 @@ def test_in_the_loop(shipped, tmp_path):
         student, augmentor = mlp(), VAEAugmentor(shipped, ('1x1', '7x7'))
         return hardkd.distill(teacher, student, data, augmentor=augmentor, augmentor_lr=3e-3, referee=Referee(warmup=2), epochs=3, batch_size=25, progress=False, **more)
     a, b = go(trace=data.subset(4)), go(trace=data.subset(4), checkpoint=tmp_path/'run.pt', checkpoint_every=5)
-    assert a.steps['augmentor'] > 0 and jobs_same(a.student, b.student) and jobs_same(a.augmentor, b.augmentor)
-    assert jobs_same(a.student, go(trace=data.subset(4), resume=tmp_path/'run.pt').student)
-    assert all(torch.equal(v, before[k]) for k, v in shipped.state_dict().items()) and all(torch.equal(v, before[k]) for k, v in a.augmentor.vae.state_dict().items())
+    assert a.steps['augmentor'] > 0 and jobs.same(a.student.state_dict(), b.student.state_dict()) and jobs.same(a.augmentor.state_dict(), b.augmentor.state_dict())
+    assert jobs.same(a.student.state_dict(), go(trace=data.subset(4), resume=tmp_path/'run.pt').student.state_dict())
+    assert jobs.same(shipped.state_dict(), before) and jobs.same(a.augmentor.vae.state_dict(), before)
     assert a.trace['widths'].shape == (len(a.trace['step']), 2) and a.trace['right'].shape == (len(a.trace['step']), 4)
     view = HardScrub(a)
     assert '1x1 ±' in view.describe() and ' sd' in view.describe() and 'move, turn' not in str(view.state)
     assert DisagreementMap(teacher, a.student, data, a, limit=2, cells=3).cloud is None
     assert len(emitted(a)[0]) == 4
-
-
-def jobs_same(a, b): return all(torch.equal(v, b.state_dict()[k]) for k, v in a.state_dict().items())
 
 
 def test_weights_round_trip(tmp_path):

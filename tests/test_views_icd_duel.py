@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from torch import nn
 from hardkd import EmbeddingDuel, Images, Run, duel_figure, logits_and_features, mlp, shift_batch
 from hardkd.kit import files, module_text
-from lab import picture
+from lab import SavedPage, picture
 from view_makers import NASTY, Odd, SETS
 
 MOVES = [(0,0), (-4,0), (-2,0), (2,0), (4,0), (0,-4), (0,-2), (0,2), (0,4)]
@@ -330,25 +330,8 @@ def test_errors_are_named(case, error, words):
 
 # --- in a browser, from disk, without a network
 
-class Page:
-    def __init__(self, chromium, view, path, width=1000, dark=False):
-        self.context = chromium.new_context(offline=True, viewport=dict(width=width, height=900), color_scheme='dark' if dark else 'light', reduced_motion='reduce')
-        self.page, self.errors = self.context.new_page(), []
-        self.page.on('console', lambda m: self.errors.append(m.text) if m.type == 'error' else None)
-        self.page.on('pageerror', lambda e: self.errors.append(str(e)))
-        self.page.on('dialog', lambda d: (self.errors.append(d.message), d.dismiss()))
-        self.page.goto(view.save_html(path/'view.html').as_uri())
-        self.view = self.page.locator('.hardkd')
-        self.view.wait_for()
-        self.page.wait_for_timeout(150)
-    def caption(self): return self.view.locator('.hk-caption').inner_text()
-    def skip(self): self.view.get_by_role('button', name='Skip').click()
-    def pixels(self): return picture(self.view)
+class Page(SavedPage):
     def planes(self): return self.view.locator('[role=application]')
-    def __enter__(self): return self
-    def __exit__(self, *_):
-        assert self.errors == []
-        self.context.close()
 
 
 def numbers(text): return [float(v) for v in re.findall(r'(?<![\w.-])\d[\d.]*(?:e-?\d+)?(?![\w])', re.sub(r'[.;,)](?=\s|$)', ' ', text))]

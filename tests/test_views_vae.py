@@ -10,7 +10,7 @@ from matplotlib.image import imread
 from torch import nn
 from hardkd import HierarchicalVAE, Images, VAEAugmentor, VaeScrub, digits, mlp, predict, pretrained, vae_scrub_figure
 from hardkd.kit import module_text
-from lab import picture
+from lab import SavedPage, picture
 from view_makers import NASTY, Odd
 
 THREE, FOUR, ONE = ((8,), (2,), (1,)), ((3,), (2, 2), (1,)), ((), (3,), ())
@@ -325,27 +325,10 @@ def test_errors_are_named(case, error, words):
 
 # --- in a browser, from disk, without a network
 
-class Page:
-    def __init__(self, chromium, view, path, width=1000, dark=False):
-        self.context = chromium.new_context(offline=True, viewport=dict(width=width, height=900), color_scheme='dark' if dark else 'light', reduced_motion='reduce')
-        self.page, self.errors = self.context.new_page(), []
-        self.page.on('console', lambda m: self.errors.append(m.text) if m.type == 'error' else None)
-        self.page.on('pageerror', lambda e: self.errors.append(str(e)))
-        self.page.on('dialog', lambda d: (self.errors.append(d.message), d.dismiss()))
-        self.page.goto(view.save_html(path/'view.html').as_uri())
-        self.view = self.page.locator('.hardkd')
-        self.view.wait_for()
-        self.page.wait_for_timeout(150)
-    def caption(self): return self.view.locator('.hk-caption').inner_text()
-    def skip(self): self.view.get_by_role('button', name='Skip').click()
-    def pixels(self): return picture(self.view)
+class Page(SavedPage):
     def way(self, label): self.view.get_by_label('move by').select_option(label=label)
     def slide(self, name, key): self.view.get_by_role('slider', name=name).press(key)
     def cells(self): return [[c.inner_text() for c in r.locator('td').all()] for r in self.view.locator('tbody tr').all()]
-    def __enter__(self): return self
-    def __exit__(self, *_):
-        assert self.errors == []
-        self.context.close()
 
 
 def told(view, **place):
