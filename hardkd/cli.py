@@ -312,11 +312,15 @@ def demo(
 # %% ../nbs/14_scale.ipynb #87baa481
 SHIPPED = 'shift_cnn', 'robust_cnn', 'vae'
 
-def _train_vae(data, **options):
-    "A new VAE of these images' shape, by the recipe of the shipped one."
+def _idx_here(root): return idx_set(root) if list(Path(root).glob('train-images-idx3-ubyte*')) else None
+
+def _train_vae(data, latents=((16,), (4,), (2,)), epochs=None, **options):
+    "A new VAE of these images' shape: by the recipe of the shipped one, or, of few images, in smaller and larger steps."
     torch.manual_seed(0)
-    vae = HierarchicalVAE(data.x.shape[1:])
-    train_vae(vae, data, epochs=12, **options)
+    vae = HierarchicalVAE(data.x.shape[1:], latents)
+    few = dict(epochs=36, batch_size=64, lr=4e-3, free=2., ema=.998)
+    recipe = (dict(epochs=12) if len(data) > 20_000 else few) | (dict(epochs=epochs) if epochs else {})
+    train_vae(vae, data, **recipe, **options)
     return vae.eval()
 
 def build_weights(
@@ -332,7 +336,7 @@ def build_weights(
     out.mkdir(parents=True, exist_ok=True)
     for name in names:
         if name == 'vae':
-            train, test = idx_set(root) if list(Path(root).glob('train-images-idx3-ubyte*')) else digits(full=True, root=root)
+            train, test = _idx_here(root) or digits(full=True, root=root)
             model, kind, half = _train_vae(train, **options), name, True
             bound = {k: round(v, 2) for k,v in minus_elbo(model, test).items()}
             metrics = dict(minus_elbo=bound, estimator='one draw an image, exact KLs', likelihood='Bernoulli, expectation over binarised images', images=len(train))
@@ -350,8 +354,7 @@ def fashion(
     download:bool=True,  # fetch it when it is not there
 )->tuple:                # train and test `Images`, the first 1,000 training images of each class, and all 10,000 of the test
     "Clothes in the format of digits (Fashion-MNIST, arXiv 1708.07747v2), as many as there are embedded digits."
-    if list(Path(root).glob('train-images-idx3-ubyte*')): train, test = idx_set(root)
-    else: train, test = (in_memory(vision_set('FashionMNIST', root, part, download)) for part in (True, False))
+    train, test = _idx_here(root) or [in_memory(vision_set('FashionMNIST', root, part, download)) for part in (True, False)]
     first = torch.cat([(train.y == c).nonzero()[:1000,0] for c in range(10)]).sort().values
     return train.subset(first), test
 
@@ -407,12 +410,15 @@ def compare_augmentations(
     names=(),               # which; 'KD' comes along; all augmentations when not given
     seeds:int=3,            # students a method
     updates:int=1000,       # of each student, 64 images each
+    like=None,              # a record.json whose chosen strengths are taken over: nothing is chosen, and `names` are its own when not given
     progress:bool=True,     # show bars, where a teacher or a VAE is trained first
-)->dict:                    # what record.json holds: images, updates and seconds (rows of `compared`), convergence
+)->dict:                    # what record.json holds: images, machine, updates and seconds ({against: rows of `compared`}), convergence (without `like`)
     "Lesson 13's comparison of augmentations, at equal updates and then at equal seconds: a robust teacher, MLP students, no labels."
     train, test = dict(digits=digits, fashion=partial(fashion, root))[check_one_of('data', data, ('digits','fashion'))]()
     check_number('images', images, 64, len(train)*4//5, whole=True), check_number('updates', updates, 1, whole=True)
-    names = ('KD', *(check_one_of('names', n, CONTENDERS) for n in names if n != 'KD')) if names else ('labels', 'KD', *AUGMENTED)
+    chosen = like and {r['method']: r['factor'] for r in compared(like) if 'error' not in r}
+    allowed = chosen or CONTENDERS
+    names = ('KD', *(check_one_of('names', n, allowed) for n in names if n != 'KD')) if names else tuple(chosen or ('labels', 'KD', *AUGMENTED))
     out, (few, held) = _folder(out), _apart(train, images)
     if data == 'digits': teacher, vae = pretrained('robust_cnn'), pretrained('vae')
     else:
@@ -420,16 +426,21 @@ def compare_augmentations(
         vae = _kept(out/'vae.safetensors', lambda: _train_vae(train, progress=progress), 'vae', 'hardkd augment --data fashion')
     print('teacher:', {k: f'{accuracy(teacher, d):.2%}' for k,d in judged_on(test, 2000).items()})
     common, epochs = dict(seeds=seeds, spoiled=2000, label_weight=0., lr=5e-3, batch_size=64, vae=vae), updates/(images//64)
-    result = compare(teacher, mlp, few, held, test, out/'updates', names=names, factors=(.3, 1., 3.), epochs=epochs, **common)
+    result = compare(teacher, mlp, few, held, test, out/'updates', names=names, factors=chosen or (.5, 1., 2.), epochs=epochs, **common)
     factors, seconds = {n: r.get('factor') for n,r in result.items() if 'error' not in r}, min(result.get('HARD spatial', result['KD'])['seconds'])
     compare(teacher, mlp, few, held, test, out/'seconds', names=tuple(factors), factors=factors, epochs=equal_seconds(result, epochs, seconds), **common)
     def best(kind): return max((n for n in factors if n.startswith(kind) and n != 'KD'), key=lambda n: max(result[n]['held']), default='KD')
-    shown = {n: factors[n] for n in ('KD', best('KD'), best('HARD')) if n in factors}
-    pace = {n: min(result[n]['seconds'])/result[n]['updates'][0] for n in shown}
-    way = convergence(teacher, mlp, few, held.subset(min(500, len(held))), shown, pace, seeds, epochs=2*epochs, batch_size=64, label_weight=0., lr=1e-3, vae=vae)
-    record = dict(images=images, updates=compared(out/'updates'), seconds=compared(out/'seconds'), convergence=way, machine=f'{torch.get_num_threads()} threads of {os.cpu_count()} cores')
+    fixed = best('KD +') if not like else next((n for n in json.loads(Path(like).read_text())['updates'] if n in factors and n != 'KD'), 'KD')
+    record = dict(images=images, machine=f'{torch.get_num_threads()} threads of {os.cpu_count()} cores')
+    record |= {budget: {against: compared(out/budget, against) for against in ('KD', fixed)} for budget in ('updates', 'seconds')}
+    if not like:
+        shown = {n: factors[n] for n in ('KD', fixed, best('HARD')) if n in factors}
+        pace = {n: min(result[n]['seconds'])/result[n]['updates'][0] for n in shown}
+        part = held.subset(min(500, len(held)))
+        record['convergence'] = convergence(teacher, mlp, few, part, shown, pace, seeds, epochs=2*epochs, batch_size=64, label_weight=0., lr=1e-3, vae=vae)
     (out/'record.json').write_text(json.dumps(record))
-    for budget in ('updates', 'seconds'): print(f'equal {budget}', compared_text(record[budget]), sep='\n')
+    for budget in ('updates', 'seconds'):
+        for against,rows in record[budget].items(): print(f'equal {budget}', compared_text(rows, against), sep='\n')
     return record
 
 # %% ../nbs/14_scale.ipynb #2a8f82f7
@@ -482,6 +493,7 @@ def parser()->argparse.ArgumentParser:
     a.add_argument('--names', nargs='+', default=(), metavar='NAME', help='which augmentations; all when not given')
     a.add_argument('--seeds', type=_number(int, 1), default=3, help='students a method')
     a.add_argument('--updates', type=_number(int, 1), default=1000, help='of each student, 64 images each')
+    a.add_argument('--like', metavar='FILE', help='take the strengths that were chosen there, in an earlier record.json')
     for c in (d, w, c, a): c.add_argument('--quiet', action='store_true', help='no progress bars')
     return p
 

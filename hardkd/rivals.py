@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['RIVALS', 'CONTENDERS', 'AUGMENTED', 'RivalTerm', 'stages', 'rival_term', 'PixelAscent', 'Case', 'contend',
-           'judged_on', 'compare', 'equal_seconds', 'compared', 'compared_text', 'convergence']
+           'judged_on', 'compare', 'equal_seconds', 'compared', 'compared_text', 'differences_figure', 'convergence']
 
 # %% ../nbs/13_rivals.ipynb #e1266a35
 import json, sys, time
@@ -19,6 +19,7 @@ from torchvision.transforms import v2
 from .data import Images, check_number, check_one_of, refuse
 from .hard import distill, hardness
 from .icd import ICDTerm
+from .kit import _INK, _axes, _canvas, _inches, _wrap, _write, looks
 from .losses import agreement
 from .mix import BatchTransform, Compose, MixAugmentor
 from .models import device_of, evaluating, last_linear, predict, pretrained, watching
@@ -274,15 +275,20 @@ def _learned(make, weight=.1):
         return dict(augmentor=make(c), invariance_weight=weight, augmentor_lr=.01, referee=referee)
     return options
 
-def _vae(c): return pretrained('vae') if c.vae is None else c.vae
+# The three that can learn, as they start; a factor is for those that stay so.
+def _warps(f=1.): return SpatialAugmentor(.12*f)
+
+def _mixed(c, f=1.): return MixAugmentor(c.data.x.shape[1], start=min(.45, .2*f))
+
+def _scattered(c, f=1., reach=1.5): return VAEAugmentor(pretrained('vae') if c.vae is None else c.vae, spread=.7*f, reach=reach)
 
 def _affine(f, turn=0., move=.1, scale=0., shear=0.):
     return v2.RandomAffine(turn*f, (move*f, move*f), (1-scale*f, 1+scale*f) if scale else None, shear*f or None, _SMOOTH)
 
 _SMOOTH = v2.InterpolationMode.BILINEAR
 
-# Augmentations, all with plain distillation: the usual ones by torchvision, strength times the factor; the learned ones frozen as they start; and
-# HARD's, whose factor is the disagreement, in nats, below which the augmentor plays.
+# Augmentations, all with plain distillation: the usual ones by torchvision, strength times the factor; the learned ones frozen, as wide as the
+# factor says; and HARD's, which start as the frozen ones do at 1: here the factor is the disagreement, in nats, below which the augmentor plays.
 AUGMENTED = {'KD + shift': _with(lambda c: _affine(c.factor)), 'KD + affine': _with(lambda c: _affine(c.factor, 15, .1, .15, 10)),
              'KD + RandAugment': _with(lambda c: v2.RandAugment(2, min(30, round(9*c.factor)), interpolation=_SMOOTH)),
              'KD + TrivialAugmentWide': _with(lambda c: v2.RandomApply([v2.TrivialAugmentWide(interpolation=_SMOOTH)], min(1, .5*c.factor))),
@@ -291,13 +297,12 @@ AUGMENTED = {'KD + shift': _with(lambda c: _affine(c.factor)), 'KD + affine': _w
              'KD + CutMix': _with(lambda c: BatchTransform(v2.CutMix(alpha=c.factor, num_classes=len(c.data.classes)))),
              'KD + RandomErasing': _with(lambda c: v2.RandomErasing(min(1, .5*c.factor))),
              'KD + pixel ascent': _with(lambda c: PixelAscent(c.teacher, c.student, .1*c.factor)),
-             'KD + fixed warps': _with(lambda c: SpatialAugmentor(.15*c.factor).fixed()),
-             'KD + fixed mix': _with(lambda c: MixAugmentor(c.data.x.shape[1], start=min(.45, .2*c.factor)).fixed()),
-             'KD + fixed VAE': _with(lambda c: VAEAugmentor(_vae(c), spread=.7*c.factor, reach=10.).fixed()),
-             'KD + fixed warps + VAE': _with(lambda c: Compose(VAEAugmentor(_vae(c), spread=.7*c.factor, reach=10.), SpatialAugmentor(.15*c.factor)).fixed()),
-             'HARD spatial': _learned(lambda c: SpatialAugmentor(), .3), 'HARD mix': _learned(lambda c: MixAugmentor(c.data.x.shape[1])),
-             'HARD VAE': _learned(lambda c: VAEAugmentor(_vae(c), spread=.5, reach=1.)),
-             'HARD spatial + VAE': _learned(lambda c: Compose(VAEAugmentor(_vae(c), spread=.5, reach=1.), SpatialAugmentor()))}
+             'KD + fixed warps': _with(lambda c: _warps(c.factor).fixed()),
+             'KD + fixed mix': _with(lambda c: _mixed(c, c.factor).fixed()),
+             'KD + fixed VAE': _with(lambda c: _scattered(c, c.factor, 10.).fixed()),
+             'KD + fixed warps + VAE': _with(lambda c: Compose(_scattered(c, c.factor, 10.), _warps(c.factor)).fixed()),
+             'HARD spatial': _learned(lambda c: _warps(), .3), 'HARD mix': _learned(lambda c: _mixed(c)), 'HARD VAE': _learned(lambda c: _scattered(c)),
+             'HARD spatial + VAE': _learned(lambda c: Compose(_scattered(c), _warps()))}
 CONTENDERS |= AUGMENTED
 
 # %% ../nbs/13_rivals.ipynb #21122fd4
@@ -414,15 +419,15 @@ def equal_seconds(
 
 def compared(
     out,                 # the folder that `compare` wrote, or a record of it (a .json file)
-    against:str='KD',    # whom the differences are to
+    against:str='KD',    # whom the differences are to; records hold 'KD', those of `hardkd augment` also the best fixed augmentation
     budget:str='updates',# which table of a record of `hardkd augment`: at equal 'updates' or 'seconds'
 )->list:                 # a dict a method: method, factor, updates, seconds, test, sd, difference, low, high, the same of translate_..., corrupted_..., probe, ...; `error` where it could not run
     "What `compare` found: means over the seeds, and the paired 95 % intervals of the differences in accuracy."
     path = Path(out)
     if path.suffix == '.json':
-        check_one_of('against', against, ['KD'])     # all that a record holds
         record = json.loads(path.read_text())
-        return record[check_one_of('budget', budget, ('updates', 'seconds'))] if isinstance(record, dict) else record
+        by = record[check_one_of('budget', budget, ('updates', 'seconds'))] if isinstance(record, dict) else dict(KD=record)
+        return by[check_one_of('against', against, by)]
     result, rows = json.loads((path/'result.json').read_text()), []
     def right(name, what): return torch.tensor(np.stack([np.load(path/f'{name}-{s}.npz')[what] for s in range(len(result[name]['test']))]))
     check_one_of('against', against, [n for n,r in result.items() if 'test' in r and 'error' not in r])
@@ -457,6 +462,31 @@ def compared_text(
     wide = [max(map(len, column)) for column in zip(*lines)]
     return '\n'.join(['  '.join([line[0].ljust(wide[0]), *map(str.rjust, line[1:], wide[1:])]).rstrip() for line in lines]
                      + [f"{r['method']} could not run: {r['error']}" for r in rows if 'error' in r])
+
+def differences_figure(
+    rows,             # of `compared`
+    against:str='KD', # as there
+    title:str='',     # one line above
+):                    # Figure
+    "What each method gains over `against`, best sum first: mean difference and 95 % interval, on each set; learned augmentors stand out."
+    ran = sorted((r for r in rows if 'difference' in r and r['method'] != against), key=lambda r: -r['difference']-r.get('corrupted_difference', 0))
+    if not ran: refuse('rows', f'no method beside {against}', 'those of `compared`')
+    sets = {label: head for label,head in {'': 'test', 'translate_': 'translate', 'corrupted_': 'corrupted'}.items() if label + 'low' in ran[0]}
+    names, look, top, said = [_wrap(r['method'], 2.4, lines=1) for r in ran], looks(['HARD', 'KD']), .75 if title else .45, []
+    left, tall = .3 + max(map(_inches, names)), .27*len(ran)
+    fig, sheet = _canvas(left + 2.9*len(sets), top+tall+.6, title, '')
+    for i,name in enumerate(names): _write(sheet, left-.1, top + .27*(i+.5), name, ha='right', va='center', weight='bold' if name.startswith('HARD') else 'normal')
+    for j,(label,head) in enumerate(sets.items()):
+        ax = _axes(fig, left + 2.9*j, top, 2.65, tall, xlabel=f'minus {against}, percentage points')
+        _write(sheet, left + 2.9*j, top-.08, head, 10, va='bottom', weight='bold')
+        for i,r in enumerate(ran):
+            kind, (mean, low, high) = 'HARD' if r['method'].startswith('HARD') else 'KD', (100*r[label+k] for k in ('difference', 'low', 'high'))
+            ax.plot([low, high], [i, i], lw=2, color=look[kind]['color']), ax.plot([mean], [i], look[kind]['marker'], ms=6, color=look[kind]['color'])
+            said.append(f"{r['method']}, {head}: {mean:+.1f} [{low:+.1f}, {high:+.1f}]")
+        ax.axvline(0, color=_INK, lw=1), ax.grid(axis='both', color='#E4E4E4', lw=.8)
+        ax.set(ylim=(len(ran)-.5, -.5), yticks=range(len(ran)), axisbelow=True), ax.tick_params(labelleft=False, left=False)
+    fig.set_label('; '.join(filter(None, (title, *said))))
+    return fig
 
 def convergence(
     teacher:nn.Module,   # frozen

@@ -424,10 +424,19 @@ def test_a_loss_that_is_not_finite_is_a_failure(tmp_path, monkeypatch):
 
 # --- weights
 
+@pytest.mark.parametrize('images, epochs, expected', [(60_000, None, dict(epochs=12)), (60_000, 1., dict(epochs=1.)), (9, 2., dict(epochs=2., batch_size=64, lr=4e-3, free=2., ema=.998))])
+def test_recipe_of_a_vae(images, epochs, expected, monkeypatch):
+    "The shipped one's; few images get more and larger steps."
+    asked = {}
+    monkeypatch.setattr(cli, 'train_vae', lambda vae, data, **o: asked.update(o, levels=[g.channels for g in vae.groups]))
+    vae = cli._train_vae(hardkd.Images(torch.zeros(images, 1, 8, 8), torch.zeros(images).long(), ['a']), ((3,), (2,), ()), epochs)
+    assert asked == expected | dict(levels=[3, 2]) and not vae.training
+
+
 def test_weights(tmp_path, monkeypatch):
     monkeypatch.setattr(cli, 'RECIPES', {name: (.5, .5, lr) for name, (_, _, lr) in cli.RECIPES.items()})
     monkeypatch.setattr(cli, 'robust_teacher', partial(hardkd.robust_teacher, epochs=.5))
-    monkeypatch.setattr(cli, 'train_vae', lambda vae, data, epochs, **o: hardkd.train_vae(vae, data, epochs=1, batch_size=20, **o))
+    monkeypatch.setattr(cli, 'train_vae', lambda vae, data, **o: hardkd.train_vae(vae, data, **o | dict(epochs=1, batch_size=20)))
     write_mnist(tmp_path/'mnist')
     said = say('weights', tmp_path/'new', '--quiet', '--names', *cli.SHIPPED, '--root', tmp_path/'mnist')
     assert said.code == 0, said.err
@@ -594,11 +603,20 @@ def test_augment(tmp_path, monkeypatch):
     done = say(*words)
     assert done.code == 0 and 'equal updates' in done.out and 'equal seconds' in done.out, done.err
     record = strict(tmp_path/'out'/'record.json')
-    assert record['images'] == 128 and [{r['method'] for r in record[b]} for b in ('updates', 'seconds')] == [{'KD', 'KD + shift', 'HARD spatial'}]*2
-    assert {r['updates'] for r in record['updates']} == {3} and {*record['convergence']} == {'KD', 'KD + shift', 'HARD spatial'}
-    assert [hardkd.compared(tmp_path/'out'/'record.json', budget=b) for b in ('updates', 'seconds')] == [record['updates'], record['seconds']]
+    assert record['images'] == 128 and [{r['method'] for r in record[b]['KD']} for b in ('updates', 'seconds')] == [{'KD', 'KD + shift', 'HARD spatial'}]*2
+    assert {r['updates'] for r in record['updates']['KD']} == {3} and {*record['convergence']} == {'KD', 'KD + shift', 'HARD spatial'}
+    for budget in ('updates', 'seconds'):
+        for against in ('KD', 'KD + shift'):     # and the best fixed augmentation
+            rows = hardkd.compared(tmp_path/'out'/'record.json', against, budget)
+            assert rows == hardkd.compared(tmp_path/'out'/budget, against) == record[budget][against]
+    with pytest.raises(ValueError, match="against: got 'HARD spatial'"): hardkd.compared(tmp_path/'out'/'record.json', 'HARD spatial')
     again = say(*words)
     assert 'KD:' not in again.err and again.out == done.out
+    more = say('augment', '--out', tmp_path/'like', '--images', 192, *words[5:-3], '--like', tmp_path/'out'/'record.json')
+    like = strict(tmp_path/'like'/'record.json')
+    assert more.code == 0 and like['images'] == 192 and 'convergence' not in like, more.err
+    for budget in ('updates', 'seconds'): assert [(r['method'], r['factor']) for r in like[budget]['KD + shift']] == [(r['method'], r['factor']) for r in record['updates']['KD']], 'chosen there'
+    assert 'held' not in (tmp_path/'like'/'updates'/'result.json').read_text(), 'nothing is chosen again'
     monkeypatch.setattr(cli, 'fashion', lambda root: (train, test))
     monkeypatch.setattr(cli, 'robust_teacher', partial(hardkd.robust_teacher, epochs=.5))
     monkeypatch.setattr(cli, '_train_vae', lambda data, progress: hardkd.HierarchicalVAE(width=4).eval())
@@ -612,3 +630,6 @@ def test_augment_complains_before_the_work(words, named, tmp_path, monkeypatch):
     monkeypatch.setattr(cli, 'compare', lambda *_, **__: pytest.fail('worked'))
     done = say('augment', '--out', tmp_path, '--images', 128, *words)
     assert done.code == 1 and named in done.err
+    (tmp_path/'earlier.json').write_text(json.dumps(dict(updates=dict(KD=[dict(method='KD', factor=2.), dict(method='KD + AugMix', error='none')]))))
+    done = say('augment', '--out', tmp_path, '--images', 128, '--like', tmp_path/'earlier.json', '--names', 'KD + AugMix')
+    assert done.code == 1 and "names: got 'KD + AugMix'" in done.err, 'no strength was chosen for it'

@@ -8,7 +8,7 @@ import torch
 import hardkd, hardkd.rivals
 import train_jobs as jobs
 from hardkd import (AUGMENTED, CORRUPTIONS, Case, Compose, Corrupting, HierarchicalVAE, Images, PixelAscent, SpatialAugmentor, VAEAugmentor, accuracy, agreement,
-                    calibration_error, compare, compared, compared_text, contend, convergence, corrupt, digits, equal_seconds, hardness, judged_on, mlp, paired_interval,
+                    calibration_error, compare, compared, compared_text, contend, convergence, corrupt, differences_figure, digits, equal_seconds, hardness, judged_on, mlp, paired_interval,
                     pretrained, predict, robust_teacher, shift_cnn, translate)
 
 train, test = digits()
@@ -63,6 +63,8 @@ def test_what_the_learned_ones_start_as_their_frozen_rivals_are(few, teacher, va
     kinds = {n: type(AUGMENTED[n](case)['augmentor']) for n in AUGMENTED}
     for learned, frozen in {'HARD spatial': 'KD + fixed warps', 'HARD mix': 'KD + fixed mix', 'HARD VAE': 'KD + fixed VAE', 'HARD spatial + VAE': 'KD + fixed warps + VAE'}.items():
         assert kinds[learned] is kinds[frozen]
+        start, same = (hardkd.Batch(few.x, few.y, (0,)).augmented(AUGMENTED[n](case)['augmentor']) for n in (learned, frozen))
+        assert torch.allclose(start, same, atol=.02), learned
         assert any(p.requires_grad for p in AUGMENTED[learned](case)['augmentor'].parameters()) and not any(p.requires_grad for p in AUGMENTED[frozen](case)['augmentor'].parameters())
 
 
@@ -162,6 +164,20 @@ def test_convergence(few, teacher):
     last = contend('KD', teacher, small_mlp, few, 1., 1, schedule=None, epochs=4, batch_size=20, label_weight=0., lr=1e-3, progress=False).student
     assert found['KD']['accuracy'][1][-1] == pytest.approx(accuracy(last, held)), 'clean held images'
     hardkd.convergence_figure(found)
+
+
+def test_differences_figure():
+    def row(method, test, spoiled): return dict(method=method, difference=test, low=test-.01, high=test+.01, corrupted_difference=spoiled, corrupted_low=spoiled-.02, corrupted_high=spoiled+.02)
+    fig = differences_figure([row('KD', 0, 0), row('KD + shift', .03, -.05), row('HARD VAE', .01, .04), dict(method='KD + AugMix', error='none')], title='a few')
+    assert fig.get_label() == ('a few; HARD VAE, test: +1.0 [+0.0, +2.0]; KD + shift, test: +3.0 [+2.0, +4.0]; '
+                               'HARD VAE, corrupted: +4.0 [+2.0, +6.0]; KD + shift, corrupted: -5.0 [-7.0, -3.0]'), 'the better sum first'
+    sheet, *panels = fig.axes
+    assert [t.get_text() for t in sheet.texts] == ['a few', 'HARD VAE', 'KD + shift', 'test', 'corrupted']
+    for ax, means in zip(panels, ((1, 3), (4, -5))):
+        spans, dots = ([list(map(float, line.get_xdata())) for line in ax.lines if len(line.get_xdata()) == n and line.get_ydata()[0] == line.get_ydata()[-1]] for n in (2, 1))
+        assert dots == [[pytest.approx(m)] for m in means] and [pytest.approx(sum(s)/2) for s in spans] == [*means]
+    assert fig.axes[1].lines[0].get_color() != fig.axes[1].lines[2].get_color(), 'learned augmentors stand out'
+    with pytest.raises(ValueError, match='rows: got no method beside KD'): differences_figure([row('KD', 0, 0)])
 
 
 # --- a robust teacher
