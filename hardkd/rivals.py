@@ -21,7 +21,7 @@ from .hard import distill, hardness
 from .icd import ICDTerm
 from .kit import _INK, _axes, _canvas, _inches, _wrap, _write, looks
 from .losses import agreement
-from .mix import BatchTransform, Compose, MixAugmentor
+from .mix import BatchTransform, Compose, MixAugmentor, PhotometricAugmentor
 from .models import device_of, evaluating, last_linear, predict, pretrained, watching
 from .robust import CORRUPTIONS, calibration_error, corrupt, linear_probe, paired_interval
 from .shift import translate
@@ -275,10 +275,12 @@ def _learned(make, weight=.1):
         return dict(augmentor=make(c), invariance_weight=weight, augmentor_lr=.01, referee=referee)
     return options
 
-# The three that can learn, as they start; a factor is for those that stay so.
+# The four that can learn, as they start; a factor is for those that stay so.
 def _warps(f=1.): return SpatialAugmentor(.12*f)
 
 def _mixed(c, f=1.): return MixAugmentor(c.data.x.shape[1], start=min(.45, .2*f))
+
+def _lit(c, f=1.): return PhotometricAugmentor(c.data.x.shape[1:], dict(brightness=.2*f, contrast=f, noise=.2*f))
 
 def _scattered(c, f=1., reach=1.5): return VAEAugmentor(pretrained('vae') if c.vae is None else c.vae, spread=.7*f, reach=reach)
 
@@ -301,8 +303,10 @@ AUGMENTED = {'KD + shift': _with(lambda c: _affine(c.factor)), 'KD + affine': _w
              'KD + fixed mix': _with(lambda c: _mixed(c, c.factor).fixed()),
              'KD + fixed VAE': _with(lambda c: _scattered(c, c.factor, 10.).fixed()),
              'KD + fixed warps + VAE': _with(lambda c: Compose(_scattered(c, c.factor, 10.), _warps(c.factor)).fixed()),
+             'KD + fixed warps + VAE + light': _with(lambda c: Compose(_scattered(c, c.factor, 10.), _warps(c.factor), _lit(c, c.factor)).fixed()),
              'HARD spatial': _learned(lambda c: _warps(), .3), 'HARD mix': _learned(lambda c: _mixed(c)), 'HARD VAE': _learned(lambda c: _scattered(c)),
-             'HARD spatial + VAE': _learned(lambda c: Compose(_scattered(c), _warps()))}
+             'HARD spatial + VAE': _learned(lambda c: Compose(_scattered(c), _warps())),
+             'HARD spatial + VAE + light': _learned(lambda c: Compose(_scattered(c), _warps(), _lit(c)))}
 CONTENDERS |= AUGMENTED
 
 # %% ../nbs/13_rivals.ipynb #21122fd4

@@ -8,7 +8,7 @@ from torch import nn
 from torchvision.transforms import v2
 from hardkd.data import digits
 from hardkd.hard import AugmentorLoss, HardScrub, distill, hardness
-from hardkd.mix import BatchTransform, Compose, MixAugmentor, mix_figure
+from hardkd.mix import BatchTransform, Compose, MixAugmentor, PhotometricAugmentor, mix_figure
 from hardkd.models import mlp, predict, pretrained
 from hardkd.spatial import SpatialAugmentor
 from hardkd.train import Batch, Referee, seed_of
@@ -202,7 +202,7 @@ def test_gradients_are_those_of_differences():
 # --- seeds
 
 @pytest.mark.parametrize('make', [new, lambda: BatchTransform(v2.MixUp(num_classes=10)), lambda: BatchTransform(v2.CutMix(num_classes=10)),
-                                  lambda: Compose(SpatialAugmentor(), new(), BatchTransform(v2.MixUp(num_classes=10)))])
+                                  PhotometricAugmentor, lambda: Compose(SpatialAugmentor(), new(), BatchTransform(v2.MixUp(num_classes=10)))])
 def test_chance_lies_in_the_noise_alone(some, make):
     augmentor = make()
     noise = augmentor.draw(64, gen(5))
@@ -219,6 +219,39 @@ def test_draws_fill_their_ranges():
     assert noise.shape == (2000, 10)
     assert 0 <= noise[:, 0].min() < .01 and .99 < noise[:, 0].max() < 1
     assert -1 <= noise[:, 1:].min() < -.99 and .99 < noise[:, 1:].max() < 1 and noise[:, 1:].mean().abs() < .02
+
+
+# --- light and grain
+
+@pytest.mark.parametrize('shape', [(1, 28, 28), (3, 5, 9)])
+def test_light_starts_near_nothing_and_every_width_learns(shape):
+    x, augmentor = rand(64, *shape), PhotometricAugmentor(shape)
+    hard_x = augmentor(x, generator=gen())
+    assert 0 < (hard_x-x).abs().mean() < .05 and 0 <= hard_x.min() and hard_x.max() <= 1
+    hard_x.square().sum().backward()
+    assert (augmentor.raw_widths.grad != 0).all() and augmentor.raw_widths.grad.shape == (3,)
+
+
+def test_light_by_hand():
+    widths, x = dict(brightness=.1, contrast=.7, noise=.2), rand(5, 3, 4, 6)*.2 + .4
+    augmentor = PhotometricAugmentor((3, 4, 6), widths)
+    assert {k: w.item() for k, w in augmentor.widths().items()} == pytest.approx(widths)
+    noise = augmentor.draw(5, gen())
+    assert noise.shape == (5, 3+72) and noise[:, :3].abs().max() <= 1
+    for row, image, made in zip(noise, x, augmentor(x, noise)):
+        bright, steep, grain = (row[:3]*torch.tensor([*widths.values()])).tolist()
+        wanted = image.mean() + (image-image.mean())*math.exp(steep) + bright + grain*row[3:].view(3, 4, 6)
+        assert torch.allclose(made, wanted.clamp(0, 1), atol=1e-6)
+    drawn = PhotometricAugmentor().draw(2000, gen())
+    assert -1 <= drawn[:, :3].min() < -.99 and .99 < drawn[:, :3].max() < 1 and drawn[:, 3:].std() == pytest.approx(1, abs=.01)
+
+
+def test_what_light_says_and_its_frozen_twin():
+    augmentor = PhotometricAugmentor(widths=dict(brightness=.2, contrast=1., noise=.1))
+    twin = augmentor.fixed()
+    assert augmentor.describe() == twin.describe() == 'brightness ±20.0%, contrast ÷ or × 2.72, noise up to 10.0%'
+    assert not any(p.requires_grad for p in twin.parameters()) and all(p.requires_grad for p in augmentor.parameters())
+    assert {*augmentor.units} == {*augmentor.widths()} and Compose(SpatialAugmentor(), augmentor).describe().endswith(augmentor.describe())
 
 
 # --- the game
@@ -244,9 +277,9 @@ def climbs(augmentor, game, steps=20):
     return seen[0], seen[-1]
 
 
-@pytest.mark.parametrize('seed', [0, 1])
-def test_hardness_rises_within_twenty_steps(game, seed):
-    before, after = climbs(new(seed), game)
+@pytest.mark.parametrize('make', [lambda: new(0), lambda: new(1), PhotometricAugmentor])
+def test_hardness_rises_within_twenty_steps(game, make):
+    before, after = climbs(make(), game)
     assert after > before + .05
 
 
@@ -266,7 +299,7 @@ def short(augmentor, **more):
     return run, [v for m in (run.student, run.augmentor) for v in m.state_dict().values()]
 
 
-makers = dict(mix=new, fixed=lambda: new().fixed(), mixup=lambda: BatchTransform(v2.MixUp(num_classes=10)), cutmix=lambda: BatchTransform(v2.CutMix(num_classes=10)),
+makers = dict(mix=new, light=PhotometricAugmentor, fixed=lambda: new().fixed(), mixup=lambda: BatchTransform(v2.MixUp(num_classes=10)), cutmix=lambda: BatchTransform(v2.CutMix(num_classes=10)),
               row=lambda: Compose(SpatialAugmentor(), new()), half=lambda: Compose(SpatialAugmentor().fixed(), new()),
               still=lambda: Compose(BatchTransform(v2.CutMix(num_classes=10)), SpatialAugmentor().fixed()))
 
@@ -276,7 +309,7 @@ def test_distil_plays_with_each_and_a_seed_decides_all(name):
     before = makers[name]().state_dict()
     (run, first), (_, again) = (short(makers[name]()) for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(first, again))
-    learns = name in ('mix', 'row', 'half')
+    learns = name in ('mix', 'light', 'row', 'half')
     assert run.steps['student'] == 12 and run.steps.get('augmentor', 0) == 5*learns
     moved = {n for n, v in run.augmentor.state_dict().items() if not torch.equal(v, before[n])}
     learning = {n for n, p in makers[name]().named_parameters() if p.requires_grad}
@@ -440,6 +473,9 @@ x4 = rand(4, 1, 8, 8)
     (lambda: MixAugmentor().weights(x4, torch.zeros(3, 17)), r'noise: got shape \(3, 17\)'), (lambda: MixAugmentor().partners(torch.zeros(17)), r'noise: got shape \(17,\)'),
     (lambda: MixAugmentor().widths(), 'x: got None'), (lambda: MixAugmentor().describe(None), 'x: got None'), (lambda: Compose(MixAugmentor()).widths(), 'x: got None'),
     (lambda: Compose(MixAugmentor()).describe(), 'x: got None'), (lambda: MixAugmentor().widths(x4-1), 'x: got values in'),
+    (lambda: PhotometricAugmentor((28, 28)), r'shape: got \(28, 28\)'), (lambda: PhotometricAugmentor(widths=0), r"widths\['brightness'\]: got 0"), (lambda: PhotometricAugmentor(widths=dict(light=1)), "widths: got 'light'"),
+    (lambda: PhotometricAugmentor().draw(0), 'n: got 0'), (lambda: PhotometricAugmentor()(x4), r'x: got images \(1, 8, 8\), allowed are \(1, 28, 28\)'),
+    (lambda: PhotometricAugmentor((1, 8, 8))(x4, torch.zeros(4, 3)), r'noise: got shape \(4, 3\), allowed are \(4, 67\)'), (lambda: PhotometricAugmentor((1, 8, 8))(x4*2), 'x: got values in'),
     (lambda: BatchTransform(3), 'transform: got int'), (lambda: BatchTransform(v2.MixUp(num_classes=2)).draw(0), 'n: got 0'),
     (lambda: BatchTransform(lambda x, y: x)(x4), 'transform: got one that gives Tensor'), (lambda: BatchTransform(lambda x, y: (x[:2], y))(x4), r'transform: got images of shape \(2, 1, 8, 8\)'),
     (lambda: BatchTransform(lambda x, y: (x*3, y))(x4), 'transform: got values in'), (lambda: BatchTransform(v2.MixUp(num_classes=2))(x4, torch.zeros(4, 2)), 'noise: got shape'),

@@ -44,7 +44,7 @@ def test_each_augmentation_runs_and_repeats(name, few, teacher, vae):
     assert 'hard' in a.history[0], 'half of the images are augmented'
 
 
-@pytest.mark.parametrize('name', [n for n in AUGMENTED if n not in ('KD + MixUp', 'KD + CutMix', 'KD + fixed warps + VAE')])
+@pytest.mark.parametrize('name', [n for n in AUGMENTED if n not in ('KD + MixUp', 'KD + CutMix', 'KD + fixed warps + VAE', 'KD + fixed warps + VAE + light')])
 def test_the_factor_counts(name, few, teacher, vae):
     "Times the strength; of the learned ones, how hard it may get."
     made = [AUGMENTED[name](Case(teacher, small_mlp(), few, f, vae=vae)) for f in (.3, 1.)]
@@ -61,7 +61,7 @@ def test_the_factor_counts(name, few, teacher, vae):
 def test_what_the_learned_ones_start_as_their_frozen_rivals_are(few, teacher, vae):
     case = Case(teacher, small_mlp(), few, 1., vae=vae)
     kinds = {n: type(AUGMENTED[n](case)['augmentor']) for n in AUGMENTED}
-    for learned, frozen in {'HARD spatial': 'KD + fixed warps', 'HARD mix': 'KD + fixed mix', 'HARD VAE': 'KD + fixed VAE', 'HARD spatial + VAE': 'KD + fixed warps + VAE'}.items():
+    for learned, frozen in {'HARD spatial': 'KD + fixed warps', 'HARD mix': 'KD + fixed mix', 'HARD VAE': 'KD + fixed VAE', 'HARD spatial + VAE': 'KD + fixed warps + VAE', 'HARD spatial + VAE + light': 'KD + fixed warps + VAE + light'}.items():
         assert kinds[learned] is kinds[frozen]
         start, same = (hardkd.Batch(few.x, few.y, (0,)).augmented(AUGMENTED[n](case)['augmentor']) for n in (learned, frozen))
         assert torch.allclose(start, same, atol=.02), learned
