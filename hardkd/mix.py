@@ -10,8 +10,9 @@ import copy, inspect, math
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from .data import check_images, check_number, check_one_of, check_same_shape, refuse
+from .data import check_images, check_number, check_same_shape, refuse
 from .kit import _bar, _canvas, _check_pictures, _draw_images, _inches, _numbers, _sides, _write
+from .spatial import _raw_widths
 from .train import _own_chance, _set_chance
 
 # %% ../nbs/09_mix.ipynb #dd11b1a7
@@ -269,11 +270,7 @@ class PhotometricAugmentor(nn.Module):
     ):
         super().__init__()
         if len(shape) != 3: refuse('shape', tuple(shape), '(C,H,W)')
-        given = widths if isinstance(widths, dict) else dict.fromkeys(self.kinds, widths)
-        for k in given: check_one_of('widths', k, self.kinds)
-        self.shape = tuple(shape)
-        start = torch.tensor([float(check_number(f'widths[{k!r}]', given.get(k, .05), above=0)) for k in self.kinds])
-        self.raw_widths = nn.Parameter(start + torch.log(-torch.expm1(-start)))   # softplus turns them back
+        self.shape, self.raw_widths = tuple(shape), _raw_widths(widths, self.kinds)
 
     def widths(self,
         x:Tensor=None,  # images: not looked at, these widths are the same for all

@@ -67,6 +67,13 @@ def _warped(x, motion):
     return F.grid_sample(x.to(places.dtype), places, align_corners=False).to(x.dtype)
 
 # %% ../nbs/07_spatial.ipynb #3c9f2c9e
+def _raw_widths(widths, names):
+    "What softplus turns into these widths, one for each name: a number for all, or {name: number}."
+    given = widths if isinstance(widths, dict) else dict.fromkeys(names, widths)
+    for name in given: check_one_of('widths', name, names)
+    start = torch.tensor([float(check_number(f'widths[{name!r}]', given.get(name, .05), above=0)) for name in names])
+    return nn.Parameter(start + torch.log(-torch.expm1(-start)))
+
 class SpatialAugmentor(nn.Module):
     """Affine warps, one an image, drawn evenly from learned widths: motion = Σ width·noise·generator
     (after Augerino, Benton et al. 2020, arXiv 2010.11882v2)."""
@@ -78,11 +85,7 @@ class SpatialAugmentor(nn.Module):
         self.generators = tuple(check_one_of('generators', g, GENERATORS) for g in generators)
         if len(set(self.generators)) < len(self.generators) or not self.generators:
             refuse('generators', self.generators, f"one or more of {', '.join(GENERATORS)}, each once")
-        given = widths if isinstance(widths, dict) else dict.fromkeys(self.generators, widths)
-        for g in given: check_one_of('widths', g, self.generators)
-        start = [float(check_number(f'widths[{g!r}]', given.get(g, 0.05), above=0)) for g in self.generators]
-        start = torch.tensor(start)
-        self.raw_widths = nn.Parameter(start + torch.log(-torch.expm1(-start)))   # softplus turns them back
+        self.raw_widths = _raw_widths(widths, self.generators)
 
     def widths(self,
         x:Tensor=None,  # images: not looked at, these widths are the same for all
