@@ -315,7 +315,7 @@ SHIPPED = 'shift_cnn', 'robust_cnn', 'vae'
 def _idx_here(root): return idx_set(root) if list(Path(root).glob('train-images-idx3-ubyte*')) else None
 
 def _train_vae(data, latents=((16,), (4,), (2,)), epochs=None, **options):
-    "A new VAE of these images' shape: by the recipe of the shipped one, or, of few images, in smaller and larger steps."
+    "A new VAE of these images' shape: by the recipe of the shipped one, or, of few images, with more passes, smaller batches and a higher rate."
     torch.manual_seed(0)
     vae = HierarchicalVAE(data.x.shape[1:], latents)
     few = dict(epochs=36, batch_size=64, lr=4e-3, free=2., ema=.998)
@@ -416,7 +416,9 @@ def compare_augmentations(
     "Lesson 13's comparison of augmentations, at equal updates and then at equal seconds: a robust teacher, MLP students, no labels."
     train, test = dict(digits=digits, fashion=partial(fashion, root))[check_one_of('data', data, ('digits','fashion'))]()
     check_number('images', images, 64, len(train)*4//5, whole=True), check_number('updates', updates, 1, whole=True)
-    chosen = like and {r['method']: r['factor'] for r in compared(like) if 'error' not in r}
+    earlier = like and json.loads(Path(like).read_text())
+    if like and not (isinstance(earlier, dict) and 'updates' in earlier): refuse('like', repr(str(like)), 'a record.json of `hardkd augment`')
+    chosen = like and {r['method']: r['factor'] for r in earlier['updates']['KD'] if 'error' not in r}
     allowed = chosen or CONTENDERS
     names = ('KD', *(check_one_of('names', n, allowed) for n in names if n != 'KD')) if names else tuple(chosen or ('labels', 'KD', *AUGMENTED))
     out, (few, held) = _folder(out), _apart(train, images)
@@ -430,7 +432,7 @@ def compare_augmentations(
     factors, seconds = {n: r.get('factor') for n,r in result.items() if 'error' not in r}, min(result.get('HARD spatial', result['KD'])['seconds'])
     compare(teacher, mlp, few, held, test, out/'seconds', names=tuple(factors), factors=factors, epochs=equal_seconds(result, epochs, seconds), **common)
     def best(kind): return max((n for n in factors if n.startswith(kind) and n != 'KD'), key=lambda n: max(result[n]['held']), default='KD')
-    fixed = best('KD +') if not like else next((n for n in json.loads(Path(like).read_text())['updates'] if n in factors and n != 'KD'), 'KD')
+    fixed = next((n for n in earlier['updates'] if n in factors and n != 'KD'), 'KD') if like else best('KD +')
     record = dict(images=images, machine=f'{torch.get_num_threads()} threads of {os.cpu_count()} cores')
     record |= {budget: {against: compared(out/budget, against) for against in ('KD', fixed)} for budget in ('updates', 'seconds')}
     if not like:

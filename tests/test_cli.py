@@ -426,7 +426,7 @@ def test_a_loss_that_is_not_finite_is_a_failure(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize('images, epochs, expected', [(60_000, None, dict(epochs=12)), (60_000, 1., dict(epochs=1.)), (9, 2., dict(epochs=2., batch_size=64, lr=4e-3, free=2., ema=.998))])
 def test_recipe_of_a_vae(images, epochs, expected, monkeypatch):
-    "The shipped one's; few images get more and larger steps."
+    "The shipped one's; few images get more passes, smaller batches and a higher rate."
     asked = {}
     monkeypatch.setattr(cli, 'train_vae', lambda vae, data, **o: asked.update(o, levels=[g.channels for g in vae.groups]))
     vae = cli._train_vae(hardkd.Images(torch.zeros(images, 1, 8, 8), torch.zeros(images).long(), ['a']), ((3,), (2,), ()), epochs)
@@ -633,3 +633,5 @@ def test_augment_complains_before_the_work(words, named, tmp_path, monkeypatch):
     (tmp_path/'earlier.json').write_text(json.dumps(dict(updates=dict(KD=[dict(method='KD', factor=2.), dict(method='KD + AugMix', error='none')]))))
     done = say('augment', '--out', tmp_path, '--images', 128, '--like', tmp_path/'earlier.json', '--names', 'KD + AugMix')
     assert done.code == 1 and "names: got 'KD + AugMix'" in done.err, 'no strength was chosen for it'
+    done = say('augment', '--out', tmp_path, '--images', 128, '--like', hardkd.asset('compare-digits.json'))
+    assert done.code == 1 and 'like: got' in done.err, 'a record of another command'
