@@ -412,7 +412,7 @@ def compare_augmentations(
     updates:int=1000,       # of each student, 64 images each
     like=None,              # a record.json whose chosen strengths are taken over: nothing is chosen, and `names` are its own when not given
     progress:bool=True,     # show bars, where a teacher or a VAE is trained first
-)->dict:                    # what record.json holds: images, machine, updates and seconds ({against: rows of `compared`}), convergence (without `like`)
+)->dict:                    # what record.json holds: data, images, seeds, machine, updates and seconds ({against: rows of `compared`}), convergence (without `like`)
     "Lesson 13's comparison of augmentations, at equal updates and then at equal seconds: a robust teacher, MLP students, no labels."
     train, test = dict(digits=digits, fashion=partial(fashion, root))[check_one_of('data', data, ('digits','fashion'))]()
     check_number('images', images, 64, len(train)*4//5, whole=True), check_number('updates', updates, 1, whole=True)
@@ -431,18 +431,20 @@ def compare_augmentations(
     result = compare(teacher, mlp, few, held, test, out/'updates', names=names, factors=chosen or (.5, 1., 2.), epochs=epochs, **common)
     factors, seconds = {n: r.get('factor') for n,r in result.items() if 'error' not in r}, min(result.get('HARD spatial', result['KD'])['seconds'])
     compare(teacher, mlp, few, held, test, out/'seconds', names=tuple(factors), factors=factors, epochs=equal_seconds(result, epochs, seconds), **common)
-    def best(kind): return max((n for n in factors if n.startswith(kind) and n != 'KD'), key=lambda n: max(result[n]['held']), default='KD')
-    fixed = next((n for n in earlier['updates'] if n in factors and n != 'KD'), 'KD') if like else best('KD +')
-    record = dict(images=images, machine=f'{torch.get_num_threads()} threads of {os.cpu_count()} cores')
-    record |= {budget: {against: compared(out/budget, against) for against in ('KD', fixed)} for budget in ('updates', 'seconds')}
+    def best(names): return max(names, key=lambda n: max(result[n]['held']), default='KD')
+    if like: against = [n for n in earlier['updates'] if n in factors]
+    else:
+        fixed = [n for n in factors if n.startswith('KD +')]
+        against = [*dict.fromkeys(('KD', best([n for n in fixed if 'fixed' not in n]), best(fixed)))]
+    record = dict(data=data, images=images, seeds=seeds, machine=f'{torch.get_num_threads()} threads of {os.cpu_count()} cores')
+    record |= {budget: {rival: compared(out/budget, rival) for rival in against} for budget in ('updates', 'seconds')}
     if not like:
-        shown = {n: factors[n] for n in ('KD', fixed, best('HARD')) if n in factors}
-        pace = {n: min(result[n]['seconds'])/result[n]['updates'][0] for n in shown}
+        shown = dict.fromkeys((*against, best([n for n in factors if n.startswith('HARD')])))
         part = held.subset(min(500, len(held)))
-        record['convergence'] = convergence(teacher, mlp, few, part, shown, pace, seeds, epochs=2*epochs, batch_size=64, label_weight=0., lr=1e-3, vae=vae)
+        record['convergence'] = convergence(teacher, mlp, few, part, {n: factors[n] for n in shown}, result, seeds, epochs=2*epochs, batch_size=64, label_weight=0., lr=1e-3, vae=vae, progress=progress)
     (out/'record.json').write_text(json.dumps(record))
     for budget in ('updates', 'seconds'):
-        for against,rows in record[budget].items(): print(f'equal {budget}', compared_text(rows, against), sep='\n')
+        for rival,rows in record[budget].items(): print(f'equal {budget}', compared_text(rows, rival), sep='\n')
     return record
 
 # %% ../nbs/14_scale.ipynb #2a8f82f7

@@ -268,29 +268,33 @@ CONTENDERS = {'labels': None, 'KD': _plain(1.), 'ICD': _icd(0.), 'ICD + KD': _ic
 
 def _with(make): return lambda c: dict(augmentor=make(c))
 
-def _learned(make, weight=.1):
-    "The augmentor plays when the student has caught up, and not before: the mark says how hard it may get."
-    def options(c):
-        referee = Referee(c.factor, 2*c.factor, student_cap=100, warmup=150)
-        return dict(augmentor=make(c), invariance_weight=weight, augmentor_lr=.01, referee=referee)
-    return options
+def _fixed(make): return _with(lambda c: make(c).fixed())
 
-# The four that can learn, as they start; a factor is for those that stay so.
-def _warps(f=1.): return SpatialAugmentor(.12*f)
+def _learned(make):
+    "The augmentor plays when the student has caught up, and not before."
+    return lambda c: dict(augmentor=make(c), invariance_weight=.1, augmentor_lr=.01, referee=Referee(_MARK, 2*_MARK, student_cap=100, warmup=150))
 
-def _mixed(c, f=1.): return MixAugmentor(c.data.x.shape[1], start=min(.45, .2*f))
+_MARK = .5     # nats of disagreement, times temperature²: below it an augmentor plays
 
-def _lit(c, f=1.): return PhotometricAugmentor(c.data.x.shape[1:], dict(brightness=.2*f, contrast=f, noise=.2*f))
-
-def _scattered(c, f=1., reach=1.5): return VAEAugmentor(pretrained('vae') if c.vae is None else c.vae, spread=.7*f, reach=reach)
+_SMOOTH = v2.InterpolationMode.BILINEAR
 
 def _affine(f, turn=0., move=.1, scale=0., shear=0.):
     return v2.RandomAffine(turn*f, (move*f, move*f), (1-scale*f, 1+scale*f) if scale else None, shear*f or None, _SMOOTH)
 
-_SMOOTH = v2.InterpolationMode.BILINEAR
+# What can learn, as wide as the factor says: the starts were looked for on held-out clothes.
+def _warps(c): return SpatialAugmentor({g: c.factor*w for g,w in dict(tx=.1, ty=.1, rotation=.4, scale=.15, stretch=.15, shear=.17).items()})
 
-# Augmentations, all with plain distillation: the usual ones by torchvision, strength times the factor; the learned ones frozen, as wide as the
-# factor says; and HARD's, which start as the frozen ones do at 1: here the factor is the disagreement, in nats, below which the augmentor plays.
+def _mixed(c): return MixAugmentor(c.data.x.shape[1], start=min(.45, .2*c.factor))
+
+def _lit(c): return PhotometricAugmentor(c.data.x.shape[1:], dict(brightness=.1*c.factor, contrast=c.factor, noise=.05*c.factor))
+
+def _scattered(c): return VAEAugmentor(pretrained('vae') if c.vae is None else c.vae, spread=.7*c.factor, reach=3.)
+
+_CAN_LEARN = {'spatial': _warps, 'mix': _mixed, 'VAE': _scattered, 'spatial + VAE': lambda c: Compose(_scattered(c), _warps(c)),
+              'spatial + light': lambda c: Compose(_warps(c), _lit(c))}
+
+# Augmentations, all with plain distillation, strength times the factor: the usual ones by torchvision, those that can learn but
+# may not, and HARD, which starts as these do.
 AUGMENTED = {'KD + shift': _with(lambda c: _affine(c.factor)), 'KD + affine': _with(lambda c: _affine(c.factor, 15, .1, .15, 10)),
              'KD + RandAugment': _with(lambda c: v2.RandAugment(2, min(30, round(9*c.factor)), interpolation=_SMOOTH)),
              'KD + TrivialAugmentWide': _with(lambda c: v2.RandomApply([v2.TrivialAugmentWide(interpolation=_SMOOTH)], min(1, .5*c.factor))),
@@ -299,14 +303,7 @@ AUGMENTED = {'KD + shift': _with(lambda c: _affine(c.factor)), 'KD + affine': _w
              'KD + CutMix': _with(lambda c: BatchTransform(v2.CutMix(alpha=c.factor, num_classes=len(c.data.classes)))),
              'KD + RandomErasing': _with(lambda c: v2.RandomErasing(min(1, .5*c.factor))),
              'KD + pixel ascent': _with(lambda c: PixelAscent(c.teacher, c.student, .1*c.factor)),
-             'KD + fixed warps': _with(lambda c: _warps(c.factor).fixed()),
-             'KD + fixed mix': _with(lambda c: _mixed(c, c.factor).fixed()),
-             'KD + fixed VAE': _with(lambda c: _scattered(c, c.factor, 10.).fixed()),
-             'KD + fixed warps + VAE': _with(lambda c: Compose(_scattered(c, c.factor, 10.), _warps(c.factor)).fixed()),
-             'KD + fixed warps + VAE + light': _with(lambda c: Compose(_scattered(c, c.factor, 10.), _warps(c.factor), _lit(c, c.factor)).fixed()),
-             'HARD spatial': _learned(lambda c: _warps(), .3), 'HARD mix': _learned(lambda c: _mixed(c)), 'HARD VAE': _learned(lambda c: _scattered(c)),
-             'HARD spatial + VAE': _learned(lambda c: Compose(_scattered(c), _warps())),
-             'HARD spatial + VAE + light': _learned(lambda c: Compose(_scattered(c), _warps(), _lit(c)))}
+             **{f'KD + fixed {kind}': _fixed(make) for kind,make in _CAN_LEARN.items()}, **{f'HARD {kind}': _learned(make) for kind,make in _CAN_LEARN.items()}}
 CONTENDERS |= AUGMENTED
 
 # %% ../nbs/13_rivals.ipynb #21122fd4
@@ -368,7 +365,7 @@ def compare(
     probed=('labels', 'KD', 'ICD', 'ICD + KD', 'CRD', 'HARD', 'HARD + ICD'),
     epochs=10,                    # of each student; or {name: epochs}, as `equal_seconds` gives
     **options,                    # of `contend`: lr, batch_size, label_weight, vae
-)->dict:                          # name → factor, held, and lists over the seeds: test, translate, corrupted, agreement, calibration, probe, seconds; or error
+)->dict:                          # name → factor, held, and lists over the seeds: test, translate, corrupted, agreement, calibration, probe, updates, seconds, clock (seconds until each twentieth of the updates); or error
     "All methods on the same models, images, steps and seeds, each with the weight that suits it best on held-out images."
     for name in names: check_one_of('names', name, CONTENDERS)
     check_number('seeds', seeds, 1, whole=True), check_number('spoiled', spoiled, 0, whole=True)
@@ -383,20 +380,23 @@ def compare(
     def score(run):
         right, _ = _measured(run.student, by, chosen_by)
         return np.mean([right[k].mean().item() for k in (('test', 'corrupted') if spoiled else ('test',))])
+    def choose(name):
+        if isinstance(factors, dict): return dict(factor=factors[name])
+        if not CONTENDERS[name]: return {}
+        marks = [score(student_of(name, f, seeds)) for f in factors]
+        return dict(held=marks, factor=factors[int(np.argmax(marks))])
+    def judge(name, factor, seed):
+        run = student_of(name, factor, seed)
+        right, last = _measured(run.student, sets, told)
+        np.savez_compressed(out/f'{name}-{seed}.npz', **{k: v.numpy() for k,v in right.items()})
+        found = {k: v.mean().item() for k,v in right.items()} | last | dict(seconds=run.seconds, clock=_clock(run), updates=run.steps['student'])
+        return found | (dict(probe=linear_probe(run.student, *probe)) if probe and name in probed else {})
     for name in (n for n in names if n not in result):
-        started, row = time.perf_counter(), {}
+        started = time.perf_counter()
         try:
-            if isinstance(factors, dict): row['factor'] = factors[name]
-            elif CONTENDERS[name]:
-                row['held'] = [score(student_of(name, f, seeds)) for f in factors]
-                row['factor'] = factors[int(np.argmax(row['held']))]
+            row = choose(name)
             for seed in range(seeds):
-                run = student_of(name, row.get('factor') or 1., seed)
-                right, last = _measured(run.student, sets, told)
-                np.savez_compressed(out/f'{name}-{seed}.npz', **{k: v.numpy() for k,v in right.items()})
-                found = {k: v.mean().item() for k,v in right.items()} | last | dict(seconds=run.seconds, updates=run.steps['student'])
-                if probe and name in probed: found['probe'] = linear_probe(run.student, *probe)
-                for k,v in found.items(): row.setdefault(k, []).append(v)
+                for k,v in judge(name, row.get('factor') or 1., seed).items(): row.setdefault(k, []).append(v)
         except (RuntimeError, TypeError, ValueError, ImportError, FloatingPointError) as e: row = dict(error=f'{type(e).__name__}: {e}')
         result[name] = row
         path.write_text(json.dumps(result, indent=1))
@@ -413,17 +413,30 @@ def _same_comparison(out, settings):
     kept.write_text(json.dumps(settings))
     return out/'result.json'
 
+def _clock(run):
+    "Seconds until each twentieth of the student's updates was made, from 0 on."
+    made = [0., *(h['seconds'] for h in run.history if h['player'] == 'student')]
+    return np.interp(np.linspace(0, len(made)-1, 21), range(len(made)), made).tolist()
+
+def _pace(row):
+    "Updates, and the seconds until then, of the fastest run of a method; and far beyond its end, as its second half went."
+    fastest = int(np.argmin(row['seconds']))
+    seconds, updates = row['clock'][fastest], np.linspace(0, row['updates'][fastest], 21)
+    return [*updates, 100*updates[-1]], [*seconds, seconds[-1] + 198*(seconds[-1]-seconds[10])]
+
 def equal_seconds(
     result:dict,       # of `compare`, at equal updates of the student
     epochs:float,      # that all had there
     seconds:float,     # that each shall have now
 )->dict:               # name → epochs
-    "How many epochs each method gets through in the same time: by the fastest of its runs."
-    return {name: epochs*check_number('seconds', seconds, above=0)/min(row['seconds']) for name,row in result.items() if 'error' not in row}
+    "How many epochs each method had got through by then, or would have: by the clock of the fastest of its runs."
+    check_number('seconds', seconds, above=0)
+    ran = {name: (row['updates'][0], *_pace(row)) for name,row in result.items() if 'error' not in row}
+    return {name: epochs*float(np.interp(seconds, clock, made))/of for name,(of,made,clock) in ran.items()}
 
 def compared(
     out,                 # the folder that `compare` wrote, or a record of it (a .json file)
-    against:str='KD',    # whom the differences are to; records hold 'KD', those of `hardkd augment` also the best fixed augmentation
+    against:str='KD',    # whom the differences are to; records hold 'KD', those of `hardkd augment` also the best of torchvision's augmentations and the best fixed one
     budget:str='updates',# which table of a record of `hardkd augment`: at equal 'updates' or 'seconds'
 )->list:                 # a dict a method: method, factor, updates, seconds, test, sd, difference, low, high, the same of translate_..., corrupted_..., probe, ...; `error` where it could not run
     "What `compare` found: means over the seeds, and the paired 95 % intervals of the differences in accuracy."
@@ -498,7 +511,7 @@ def convergence(
     data:Images,         # what students learn from
     held:Images,         # to measure on along the way, never among `data`
     factors:dict,        # name of a contender → its factor: those that run
-    pace:dict,           # name → seconds a student's update takes, measured in runs without a film
+    result:dict,         # of `compare`: there the seconds were taken, without a film
     seeds:int=3,         # how many students a method
     **options,           # of `contend`: lr, epochs, batch_size, ...
 )->dict:                 # name → updates (T,), seconds (T,), accuracy (S,T), as `convergence_figure` draws them
@@ -507,5 +520,6 @@ def convergence(
     for name,factor in factors.items():
         runs = [contend(name, teacher, make_student, data, factor, seed, trace=held, schedule=None, **options) for seed in range(seeds)]
         steps = runs[0].trace['step'].tolist()
-        found[name] = dict(updates=steps, seconds=[pace[name]*s for s in steps], accuracy=[run.trace['right'].float().mean(1).tolist() for run in runs])
+        made, clock = _pace(result[name])
+        found[name] = dict(updates=steps, seconds=np.interp(steps, made, clock).tolist(), accuracy=[run.trace['right'].float().mean(1).tolist() for run in runs])
     return found
