@@ -436,7 +436,7 @@ def equal_seconds(
 
 def compared(
     out,                 # the folder that `compare` wrote, or a record of it (a .json file)
-    against:str='KD',    # whom the differences are to; records hold 'KD', those of `hardkd augment` also the best of torchvision's augmentations and the best fixed one
+    against:str='KD',    # whom the differences are to; records hold 'KD', those of `hardkd augment` also the best usual augmentation and the best of all that learn nothing
     budget:str='updates',# which table of a record of `hardkd augment`: at equal 'updates' or 'seconds'
 )->list:                 # a dict a method: method, factor, updates, seconds, test, sd, difference, low, high, the same of translate_..., corrupted_..., probe, ...; `error` where it could not run
     "What `compare` found: means over the seeds, and the paired 95 % intervals of the differences in accuracy."
