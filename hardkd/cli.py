@@ -21,7 +21,7 @@ from .kit import doctor, figure_png, html_page, looks, table_html
 from .kit import _INK, _PALE, _axes, _bar, _canvas, _check_pictures, _draw_images, _draw_lines, _draw_map
 from .kit import _inches, _lines, _numbers, _wrap, _write
 from .models import FACTORIES, accuracy, mlp, pretrained, pretrained_names, save_pretrained
-from .rivals import AUGMENTED, CONTENDERS, compare, compared, compared_text, convergence, equal_seconds, judged_on
+from .rivals import AUGMENTED, CONTENDERS, compare, compared, compared_text, convergence, equal_seconds, judged_on, leaders
 from .robust import robust_teacher
 from .shift import ShiftMap, _maps, shift_map, translate
 from .spatial import SpatialAugmentor, _with_units, generator_units
@@ -410,14 +410,16 @@ def compare_augmentations(
     names=(),               # which; 'KD' comes along; all augmentations when not given
     seeds:int=3,            # students a method
     updates:int=1000,       # of each student, 64 images each
+    trial:float=1.,         # share of them that a student gets by which a strength is chosen
+    seconds:bool=True,      # the table of equal seconds too
     like=None,              # a record.json whose chosen strengths are taken over: nothing is chosen, and `names` are its own when not given
     progress:bool=True,     # show bars, where a teacher or a VAE is trained first
-)->dict:                    # what record.json holds: data, images, seeds, machine, updates and seconds ({against: rows of `compared`}), convergence (without `like`)
+)->dict:                    # what record.json holds: data, images, seeds, trial, leaders, machine, updates and seconds ({against: rows of `compared`}), convergence (without `like`)
     "Lesson 13's comparison of augmentations, at equal updates and then at equal seconds: a robust teacher, MLP students, no labels."
     train, test = dict(digits=digits, fashion=partial(fashion, root))[check_one_of('data', data, ('digits','fashion'))]()
     check_number('images', images, 64, len(train)*4//5, whole=True), check_number('updates', updates, 1, whole=True)
     earlier = like and json.loads(Path(like).read_text())
-    if like and not (isinstance(earlier, dict) and 'updates' in earlier): refuse('like', repr(str(like)), 'a record.json of `hardkd augment`')
+    if like and not (isinstance(earlier, dict) and 'leaders' in earlier): refuse('like', repr(str(like)), 'a record.json of `hardkd augment`')
     chosen = like and {r['method']: r['factor'] for r in earlier['updates']['KD'] if 'error' not in r}
     allowed = chosen or CONTENDERS
     names = ('KD', *(check_one_of('names', n, allowed) for n in names if n != 'KD')) if names else tuple(chosen or ('labels', 'KD', *AUGMENTED))
@@ -428,22 +430,20 @@ def compare_augmentations(
         vae = _kept(out/'vae.safetensors', lambda: _train_vae(train, progress=progress), 'vae', 'hardkd augment --data fashion')
     print('teacher:', {k: f'{accuracy(teacher, d):.2%}' for k,d in judged_on(test, 2000).items()})
     common, epochs = dict(seeds=seeds, spoiled=2000, label_weight=0., lr=5e-3, batch_size=64, vae=vae), updates/(images//64)
-    result = compare(teacher, mlp, few, held, test, out/'updates', names=names, factors=chosen or (.5, 1., 2.), epochs=epochs, **common)
-    factors, seconds = {n: r.get('factor') for n,r in result.items() if 'error' not in r}, min(result.get('HARD spatial', result['KD'])['seconds'])
-    compare(teacher, mlp, few, held, test, out/'seconds', names=tuple(factors), factors=factors, epochs=equal_seconds(result, epochs, seconds), **common)
-    def best(names): return max(names, key=lambda n: max(result[n]['held']), default='KD')
-    if like: against = [n for n in earlier['updates'] if n in factors]
-    else:
-        fixed = [n for n in factors if n.startswith('KD +')]
-        against = [*dict.fromkeys(('KD', best([n for n in fixed if 'fixed' not in n]), best(fixed)))]
-    record = dict(data=data, images=images, seeds=seeds, machine=f'{torch.get_num_threads()} threads of {os.cpu_count()} cores')
-    record |= {budget: {rival: compared(out/budget, rival) for rival in against} for budget in ('updates', 'seconds')}
+    result = compare(teacher, mlp, few, held, test, out/'updates', names=names, factors=chosen or (.5, 1., 2.), trial=trial, epochs=epochs, **common)
+    factors = {n: r.get('factor') for n,r in result.items() if 'error' not in r}
+    if seconds:
+        length = equal_seconds(result, epochs, min(result.get('HARD spatial', result['KD'])['seconds']))
+        compare(teacher, mlp, few, held, test, out/'seconds', names=tuple(factors), factors=factors, epochs=length, **common)
+    budgets = ('updates', 'seconds') if seconds else ('updates',)
+    first = [n for n in earlier['leaders'] if n in factors] if like else leaders(result)
+    record = dict(data=data, images=images, seeds=seeds, trial=trial, leaders=first, machine=f'{torch.get_num_threads()} threads of {os.cpu_count()} cores')
+    record |= {budget: {rival: compared(out/budget, rival) for rival in first if not rival.startswith('HARD')} for budget in budgets}
     if not like:
-        shown = dict.fromkeys((*against, best([n for n in factors if n.startswith('HARD')])))
         part = held.subset(min(500, len(held)))
-        record['convergence'] = convergence(teacher, mlp, few, part, {n: factors[n] for n in shown}, result, seeds, epochs=2*epochs, batch_size=64, label_weight=0., lr=1e-3, vae=vae, progress=progress)
+        record['convergence'] = convergence(teacher, mlp, few, part, {n: factors[n] for n in first}, result, seeds, epochs=2*epochs, batch_size=64, label_weight=0., lr=1e-3, vae=vae, progress=progress)
     (out/'record.json').write_text(json.dumps(record))
-    for budget in ('updates', 'seconds'):
+    for budget in budgets:
         for rival,rows in record[budget].items(): print(f'equal {budget}', compared_text(rows, rival), sep='\n')
     return record
 
@@ -497,6 +497,8 @@ def parser()->argparse.ArgumentParser:
     a.add_argument('--names', nargs='+', default=(), metavar='NAME', help='which augmentations; all when not given')
     a.add_argument('--seeds', type=_number(int, 1), default=3, help='students a method')
     a.add_argument('--updates', type=_number(int, 1), default=1000, help='of each student, 64 images each')
+    a.add_argument('--trial', type=_number(float, .01, 1), default=1, help='share of the updates that a student gets by which a strength is chosen')
+    a.add_argument('--no-seconds', action='store_false', dest='seconds', help='leave out the table of equal seconds')
     a.add_argument('--like', metavar='FILE', help='take the strengths that were chosen there, in an earlier record.json')
     for c in (d, w, c, a): c.add_argument('--quiet', action='store_true', help='no progress bars')
     return p

@@ -6,17 +6,17 @@
 __all__ = ['BatchTransform', 'mix_figure', 'MixAugmentor', 'Compose', 'PhotometricAugmentor']
 
 # %% ../nbs/09_mix.ipynb #5be5b1d5
-import copy, inspect, math
+import inspect, math
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from .data import check_images, check_number, check_same_shape, refuse
 from .kit import _bar, _canvas, _check_pictures, _draw_images, _inches, _numbers, _sides, _write
-from .spatial import _raw_widths
+from .spatial import Augmentor, _raw_widths
 from .train import _own_chance, _set_chance
 
 # %% ../nbs/09_mix.ipynb #dd11b1a7
-class BatchTransform(nn.Module):
+class BatchTransform(Augmentor):
     "A transform of a whole batch with labels, such as torchvision's MixUp and CutMix, as a fixed augmentor; the labels are dropped."
     def __init__(self,
         transform,  # (images (N,C,H,W), labels (N,)) -> (images, ...), such as `v2.MixUp(num_classes=10)`
@@ -45,10 +45,6 @@ class BatchTransform(nn.Module):
         if not isinstance(made, tuple | list): refuse('transform', f'one that gives {type(made).__name__}', '(images, labels)', TypeError)
         if made[0].shape != x.shape: refuse('transform', f'images of shape {tuple(made[0].shape)}', str(tuple(x.shape)))
         return check_images('transform', made[0])
-
-    def fixed(self)->'BatchTransform':
-        "A copy; nothing here learns."
-        return copy.deepcopy(self)
 
     def describe(self)->str:
         "The transform's own words."
@@ -102,7 +98,7 @@ def _check_mixtures(x, partner, weights, hard_x, labels):
     return share
 
 # %% ../nbs/09_mix.ipynb #a48a7b6f
-class MixAugmentor(nn.Module):
+class MixAugmentor(Augmentor):
     """Takes for each patch a share of another image of the batch, chosen by a small network that looks at both: a learned relative of
     mixup (arXiv 1710.09412v2) and CutMix (1905.04899v2). The teacher judges the mixture, no label is mixed."""
     def __init__(self,
@@ -172,10 +168,6 @@ class MixAugmentor(nn.Module):
         partner, noise = self._pair(x, noise, generator)
         return x + self._share(x, partner, noise).to(x.dtype)*(partner-x)
 
-    def fixed(self)->'MixAugmentor':
-        "A copy that no longer learns: the baseline that every learned augmentor must beat."
-        return copy.deepcopy(self).requires_grad_(False)
-
     def widths(self,
         x:Tensor=None,  # (N,C,H,W) in [0,1]: must be given, as the shares depend on the images
     )->dict:            # share, share_sd: scalars in [0,1]
@@ -203,7 +195,7 @@ def _told(method, x):
     asked = inspect.signature(method).parameters
     return method(**{name: v for name,v in given.items() if name in asked and v is not None})
 
-class Compose(nn.Module):
+class Compose(Augmentor):
     "Several augmentors, one after another, as one: some may learn, some not."
     def __init__(self,
         *parts:nn.Module,  # augmentors: modules with `draw(n, generator)` that take (x, noise); the first is applied first
@@ -233,10 +225,6 @@ class Compose(nn.Module):
         for part,own in zip(self.parts, noise.split(self.columns, 1)): x = part(x, own)
         return x
 
-    def fixed(self)->'Compose':
-        "A copy that no longer learns."
-        return copy.deepcopy(self).requires_grad_(False)
-
     def widths(self,
         x:Tensor=None,  # (N,C,H,W) in [0,1]; may be left out where no part needs it
     )->dict:            # name -> scalar; a name that an earlier part has, too, begins with the number of its part, such as '2 tx'
@@ -259,7 +247,7 @@ class Compose(nn.Module):
         return ', then '.join(_told(p.describe, x) if hasattr(p, 'describe') else type(p).__name__ for p in self.parts)
 
 # %% ../nbs/09_mix.ipynb #8b2bd203
-class PhotometricAugmentor(nn.Module):
+class PhotometricAugmentor(Augmentor):
     "Light and grain, of learned widths: contrast times exp(±w), brightness ± w, and noise of up to w on each pixel; one draw an image."
     kinds = 'brightness', 'contrast', 'noise'
     units = dict(brightness=(100,'%'), contrast=(1,'ln'), noise=(100,'%'))   # of `widths`: what a width of 1 is
@@ -297,10 +285,6 @@ class PhotometricAugmentor(nn.Module):
         brighter, steeper, grain = (noise[:,:3].to(self.raw_widths)*F.softplus(self.raw_widths)).to(x.dtype)[:,:,None,None,None].unbind(1)
         mean = x.mean((1,2,3), keepdim=True)
         return (mean + (x-mean)*steeper.exp() + brighter + grain*noise[:,3:].view_as(x)).clamp(0, 1)
-
-    def fixed(self)->'PhotometricAugmentor':
-        "A copy whose widths no longer learn."
-        return copy.deepcopy(self).requires_grad_(False)
 
     def describe(self)->str:
         "The widths in words."

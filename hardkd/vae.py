@@ -19,6 +19,7 @@ from .kit import (View, _canvas, _check_pictures, _draw_bars, _draw_images, _inc
                         to_bytes)
 from .mix import _noise_for
 from .models import _MAKERS, device_of, evaluating, predict, view_models
+from .spatial import Augmentor
 from .train import NotFinite, _own_chance, seed_of
 
 # %% ../nbs/10_vae.ipynb #0007cdb6
@@ -287,7 +288,7 @@ class _Mover(nn.Module):
         move, raw = self.say(F.gelu(self.look(h))).chunk(2, 1)
         return reach*(move/reach).tanh(), reach*(F.softplus(raw)/reach).tanh()
 
-class VAEAugmentor(nn.Module):
+class VAEAugmentor(Augmentor):
     """Moves latent groups of a VAE, image by image, to where teacher and student disagree (HARD, arXiv 2305.14890v2): z' = mean of the
     posterior + scale of the prior · (share · move + spread · noise); the share of the way is drawn evenly from 0 to 1."""
     def __init__(self,
@@ -351,10 +352,6 @@ class VAEAugmentor(nn.Module):
     )->dict:       # group → scalar, in scales of the prior
         "Move and spread in one number for each group, as the film records it."
         return {name: (move.square() + spread.square()).sqrt() for name,(move,spread) in self.moves(x).items()}
-
-    def fixed(self)->'VAEAugmentor':
-        "A copy that no longer learns."
-        return copy.deepcopy(self).requires_grad_(False)
 
     def describe(self,
         x:Tensor,  # (N,C,H,W) in [0,1]: how far hangs on the images

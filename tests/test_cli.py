@@ -600,11 +600,16 @@ def test_augment(tmp_path, monkeypatch):
     monkeypatch.setattr(cli, 'mlp', lambda: hardkd.mlp(hidden=(16,)))
     monkeypatch.setattr(cli, 'judged_on', lambda data, spoiled=0: hardkd.judged_on(data, 4))
     words = 'augment', '--out', tmp_path/'out', '--images', 128, '--seeds', 2, '--updates', 3, '--quiet', '--names', 'KD + shift', 'HARD spatial'
-    done = say(*words)
+    lengths, contend = [], hardkd.rivals.contend
+    monkeypatch.setattr(hardkd.rivals, 'contend', lambda *given, **more: lengths.append(more['epochs']) or contend(*given, **more))
+    done = say(*words, '--trial', .5)
+    assert lengths[:5] == [.75]*3 + [1.5]*2, 'half as long to choose a strength'
+    words = *words, '--trial', .5
     assert done.code == 0 and 'equal updates' in done.out and 'equal seconds' in done.out, done.err
     record = strict(tmp_path/'out'/'record.json')
     assert record['images'] == 128 and [{r['method'] for r in record[b]['KD']} for b in ('updates', 'seconds')] == [{'KD', 'KD + shift', 'HARD spatial'}]*2
     assert {r['updates'] for r in record['updates']['KD']} == {3} and {*record['convergence']} == {'KD', 'KD + shift', 'HARD spatial'}
+    assert record['leaders'] == ['KD', 'KD + shift', 'HARD spatial'] and record['trial'] == .5
     for budget in ('updates', 'seconds'):
         for against in ('KD', 'KD + shift'):     # and the best fixed augmentation
             rows = hardkd.compared(tmp_path/'out'/'record.json', against, budget)
@@ -612,16 +617,17 @@ def test_augment(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="against: got 'HARD spatial'"): hardkd.compared(tmp_path/'out'/'record.json', 'HARD spatial')
     again = say(*words)
     assert 'KD:' not in again.err and again.out == done.out
-    more = say('augment', '--out', tmp_path/'like', '--images', 192, *words[5:-3], '--like', tmp_path/'out'/'record.json')
+    more = say('augment', '--out', tmp_path/'like', '--images', 192, *words[5:10], '--like', tmp_path/'out'/'record.json', '--no-seconds')
     like = strict(tmp_path/'like'/'record.json')
-    assert more.code == 0 and like['images'] == 192 and 'convergence' not in like, more.err
-    for budget in ('updates', 'seconds'): assert [(r['method'], r['factor']) for r in like[budget]['KD + shift']] == [(r['method'], r['factor']) for r in record['updates']['KD']], 'chosen there'
+    assert more.code == 0 and like['images'] == 192 and not {'convergence', 'seconds'} & {*like} and like['leaders'] == record['leaders'], more.err
+    assert not (tmp_path/'like'/'seconds').exists() and 'equal seconds' not in more.out
+    for budget in ('updates',): assert [(r['method'], r['factor']) for r in like[budget]['KD + shift']] == [(r['method'], r['factor']) for r in record['updates']['KD']], 'chosen there'
     assert 'held' not in (tmp_path/'like'/'updates'/'result.json').read_text(), 'nothing is chosen again'
     monkeypatch.setattr(cli, 'fashion', lambda root: (train, test))
     monkeypatch.setattr(cli, 'robust_teacher', partial(hardkd.robust_teacher, epochs=.5))
     monkeypatch.setattr(cli, '_train_vae', lambda data, progress: hardkd.HierarchicalVAE(width=4).eval())
     monkeypatch.setitem(hardkd.models._MAKERS, 'vae', partial(hardkd.HierarchicalVAE, width=4))
-    other = say('augment', '--data', 'fashion', *words[1:2], tmp_path/'other', *words[3:-2], 'HARD VAE')
+    other = say('augment', '--data', 'fashion', *words[1:2], tmp_path/'other', *words[3:-4], 'HARD VAE')
     assert other.code == 0 and {p.name for p in (tmp_path/'other').iterdir()} >= {'teacher.safetensors', 'vae.safetensors', 'record.json'}, other.err
 
 
@@ -630,7 +636,7 @@ def test_augment_complains_before_the_work(words, named, tmp_path, monkeypatch):
     monkeypatch.setattr(cli, 'compare', lambda *_, **__: pytest.fail('worked'))
     done = say('augment', '--out', tmp_path, '--images', 128, *words)
     assert done.code == 1 and named in done.err
-    (tmp_path/'earlier.json').write_text(json.dumps(dict(updates=dict(KD=[dict(method='KD', factor=2.), dict(method='KD + AugMix', error='none')]))))
+    (tmp_path/'earlier.json').write_text(json.dumps(dict(leaders=['KD'], updates=dict(KD=[dict(method='KD', factor=2.), dict(method='KD + AugMix', error='none')]))))
     done = say('augment', '--out', tmp_path, '--images', 128, '--like', tmp_path/'earlier.json', '--names', 'KD + AugMix')
     assert done.code == 1 and "names: got 'KD + AugMix'" in done.err, 'no strength was chosen for it'
     done = say('augment', '--out', tmp_path, '--images', 128, '--like', hardkd.asset('compare-digits.json'))

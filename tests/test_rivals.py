@@ -9,7 +9,7 @@ import torch
 import hardkd, hardkd.rivals
 import train_jobs as jobs
 from hardkd import (AUGMENTED, CORRUPTIONS, Case, Compose, Corrupting, HierarchicalVAE, Images, PixelAscent, SpatialAugmentor, VAEAugmentor, accuracy, agreement,
-                    calibration_error, compare, compared, compared_text, contend, convergence, corrupt, differences_figure, digits, equal_seconds, hardness, judged_on, mlp, paired_interval,
+                    calibration_error, compare, compared, compared_text, contend, convergence, corrupt, differences_figure, digits, equal_seconds, hardness, judged_on, leaders, mlp, paired_interval,
                     pretrained, predict, robust_teacher, shift_cnn, translate)
 
 train, test = digits()
@@ -71,7 +71,21 @@ def test_hard_starts_as_its_fixed_twin(learned, factor, few, teacher, vae):
 
 @pytest.mark.parametrize('record', [p.name for p in sorted((Path(hardkd.__file__).parent/'assets').glob('augment-*.json'))])
 def test_shipped_records_are_of_these_contenders(record):
-    for budget in ('updates', 'seconds'): assert [r['method'] for r in compared(hardkd.asset(record), budget=budget)] == ['labels', 'KD', *AUGMENTED]
+    path, held = hardkd.asset(record), json.loads(hardkd.asset(record).read_text())
+    assert {'updates'} <= {*held} and held['leaders'][0] == 'KD' and held['leaders'][-1].startswith('HARD')
+    for budget in {'updates', 'seconds'} & {*held}:
+        rows = {r['method']: r for r in compared(path, budget=budget)}
+        assert {*hardkd.USUAL, *held['leaders']} <= {*rows} <= {'labels', 'KD', *AUGMENTED} and not any('error' in r for r in rows.values())
+        for name in (n for n in rows if n.startswith('HARD')): assert name.replace('HARD', 'KD + fixed') in rows, 'its twin beside it'
+        assert [r['method'] for r in compared(path, held['leaders'][1], budget)] == [*rows]
+
+
+def test_leaders_are_chosen_on_held_out_images():
+    def row(*held, test=0.): return dict(held=[*held], test=[test])
+    result = {'labels': dict(test=[1.]), 'KD': row(.5), 'KD + shift': row(.1, .6, test=.9), 'KD + affine': row(.55, .55, test=1.), 'KD + pixel ascent': row(.7),
+              'KD + fixed spatial': row(.65), 'HARD mix': row(.1), 'HARD spatial': row(.2), 'HARD VAE': dict(error='no'), 'FitNet': row(1.)}
+    assert leaders(result) == ['KD', 'KD + shift', 'KD + pixel ascent', 'HARD spatial']
+    assert leaders({k: result[k] for k in ('KD', 'KD + shift')}) == ['KD', 'KD + shift'], 'each once'
 
 
 def test_pixel_ascent(few, teacher):
