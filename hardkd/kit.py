@@ -335,7 +335,7 @@ def table_html(
     body = ''.join(f'<tr><th scope="row">{first}</th>{"".join(f"<td>{c}</td>" for c in rest)}</tr>'
                    for first,*rest in ([cell(i, k) for k in columns] for i in range(len(rows))))
     name = html.escape(str(caption))
-    return Html(f'<div role="region" aria-label="{name}" tabindex="0"><table><caption>{name}</caption>'
+    return Html(f'<div role="region" aria-label="{name}" tabindex="0" style="overflow-x:auto"><table style="white-space:nowrap"><caption>{name}</caption>'
                 f'<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>')
 
 # %% ../nbs/02_kit.ipynb #fa261f2d

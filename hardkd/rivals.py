@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['RIVALS', 'CONTENDERS', 'USUAL', 'AUGMENTED', 'RivalTerm', 'stages', 'rival_term', 'PixelAscent', 'Case', 'contend',
-           'judged_on', 'compare', 'equal_seconds', 'leaders', 'compared', 'compared_text', 'differences_figure',
-           'convergence']
+           'judged_on', 'compare', 'equal_seconds', 'leaders', 'compared', 'compared_text', 'compared_html', 'verdicts',
+           'differences_figure', 'convergence']
 
 # %% ../nbs/13_rivals.ipynb #e1266a35
 import json, sys, time
@@ -20,7 +20,7 @@ from torchvision.transforms import v2
 from .data import Images, check_number, check_one_of, refuse
 from .hard import distill, hardness
 from .icd import ICDTerm
-from .kit import _INK, _axes, _canvas, _inches, _wrap, _write, looks
+from .kit import _INK, Html, _axes, _canvas, _inches, _wrap, _write, looks, table_html
 from .losses import agreement
 from .mix import BatchTransform, Compose, MixAugmentor, PhotometricAugmentor
 from .models import device_of, evaluating, last_linear, predict, pretrained, watching
@@ -450,7 +450,7 @@ def compared(
     out,                 # the folder that `compare` wrote, or a record of it (a .json file)
     against:str='KD',    # whom the differences are to; records hold 'KD', those of `hardkd augment` also the others of their `leaders` that learn nothing
     budget:str='updates',# which table of a record of `hardkd augment`: at equal 'updates' or 'seconds'
-)->list:                 # a dict a method: method, factor, updates, seconds, test, sd, difference, low, high, the same of translate_..., corrupted_..., probe, ...; `error` where it could not run
+)->list:                 # a dict a method: method, factor, held (the marks of the factors tried), updates, seconds, test, sd, difference, low, high, the same of translate_..., corrupted_..., probe, ...; `error` where it could not run
     "What `compare` found: means over the seeds, and the paired 95 % intervals of the differences in accuracy."
     path = Path(out)
     if path.suffix == '.json':
@@ -464,7 +464,7 @@ def compared(
         if 'error' in r:
             rows.append(dict(method=name, error=r['error']))
             continue
-        row = dict(method=name, factor=r.get('factor'))
+        row = dict(method=name, factor=r.get('factor'), held=r.get('held'))
         for what in (w for w in ('test', 'translate', 'corrupted') if w in r):
             apart, label = paired_interval(right(name, what), right(against, what)), '' if what == 'test' else what + '_'
             row |= {what: float(np.mean(r[what])), f'{label}sd': _sd(r[what]), **dict(zip((f'{label}difference', f'{label}low', f'{label}high'), apart))}
@@ -474,11 +474,8 @@ def compared(
 
 def _sd(values): return float(np.std(values, ddof=1)) if len(values) > 1 else None
 
-def compared_text(
-    rows,             # of `compared`
-    against:str='KD', # as there
-)->str:
-    "The table for a terminal, best first; those that could not run, and why, below."
+def _cells(rows, against):
+    "Headings; for each method, best first, its cells by heading; and in words who could not run, and why."
     ran = sorted((r for r in rows if 'error' not in r), key=lambda r: -r['test'])
     def pm(v, sd): return '' if v is None else f'{v:.2%}' + (f' ± {100*sd:.2f}' if sd is not None else '')
     def gap(r, label=''): return '' if r['method'] == against else f"{100*r[label+'difference']:+.2f} [{100*r[label+'low']:+.2f}, {100*r[label+'high']:+.2f}]"
@@ -487,21 +484,53 @@ def compared_text(
                f'corrupted minus {against}': lambda r: gap(r, 'corrupted_'), 'agreement': lambda r: f"{r['agreement']:.1%}", 'calibration error': lambda r: f"{r['calibration']:.3f}",
                'probe': lambda r: pm(r['probe'], r['probe_sd']), 'updates': lambda r: f"{r['updates']:.0f}", 'seconds': lambda r: f"{r['seconds']:.0f}"}
     has = lambda head: any(r.get(head.split(' ')[0]) is not None for r in ran) if head.split(' ')[0] in ('corrupted', 'agreement', 'calibration', 'probe', 'updates') else True
-    lines = [tuple(filter(has, columns)), *(tuple(cell(r) for head,cell in columns.items() if has(head)) for r in ran)]
+    heads = [head for head in columns if has(head)]
+    return heads, [{head: columns[head](r) for head in heads} for r in ran], [f"{r['method']} could not run: {r['error']}" for r in rows if 'error' in r]
+
+def compared_text(
+    rows,             # of `compared`
+    against:str='KD', # as there
+)->str:
+    "The table for a terminal, best first; those that could not run, and why, below."
+    heads, cells, failed = _cells(rows, against)
+    lines = [tuple(heads), *(tuple(c.values()) for c in cells)]
     wide = [max(map(len, column)) for column in zip(*lines)]
-    return '\n'.join(['  '.join([line[0].ljust(wide[0]), *map(str.rjust, line[1:], wide[1:])]).rstrip() for line in lines]
-                     + [f"{r['method']} could not run: {r['error']}" for r in rows if 'error' in r])
+    return '\n'.join(['  '.join([line[0].ljust(wide[0]), *map(str.rjust, line[1:], wide[1:])]).rstrip() for line in lines] + failed)
+
+def compared_html(
+    rows,                   # of `compared`
+    against:str='KD',       # as there
+    caption:str='Results',  # above the table
+)->Html:
+    "The same for a page."
+    heads, cells, failed = _cells(rows, against)
+    return Html(table_html(cells, dict(zip(heads, heads)), '; '.join([caption, *failed])))
+
+def verdicts(
+    records:dict,            # what was compared → a record of `hardkd augment` (a .json file)
+    budget:str='updates',    # as in `compared`
+)->list:                     # a dict a record and rival: method ('WHAT: minus RIVAL'), hard, and the row of `compared` against that rival
+    "The best HARD of each record, as chosen on held-out images, against each of the record's other leaders."
+    rows = []
+    for what,path in records.items():
+        *rivals, hard = json.loads(Path(path).read_text())['leaders']
+        for rival in rivals:
+            row, = (r for r in compared(path, rival, budget) if r['method'] == hard)
+            rows.append(row | dict(method=f'{what}: minus {rival}', hard=hard))
+    return rows
 
 def differences_figure(
     rows,             # of `compared`
     against:str='KD', # as there
     title:str='',     # one line above
+    order:bool=True,  # best sum of differences first; False: as given
 ):                    # Figure
-    "What each method gains over `against`, best sum first: mean difference and 95 % interval, on each set; learned augmentors stand out."
-    ran = sorted((r for r in rows if 'difference' in r and r['method'] != against), key=lambda r: -r['difference']-r.get('corrupted_difference', 0))
+    "What each method gains over `against`: mean difference and 95 % interval, on each set; learned augmentors stand out."
+    ran = [r for r in rows if 'difference' in r and r['method'] != against]
+    if order: ran.sort(key=lambda r: -r['difference']-r.get('corrupted_difference', 0))
     if not ran: refuse('rows', f'no method beside {against}', 'those of `compared`')
     sets = {label: head for label,head in {'': 'test', 'translate_': 'translate', 'corrupted_': 'corrupted'}.items() if label + 'low' in ran[0]}
-    names, look, top, said = [_wrap(r['method'], 2.4, lines=1) for r in ran], looks(['HARD', 'KD']), .75 if title else .45, []
+    names, look, top, said = [_wrap(r['method'], 3.4, lines=1) for r in ran], looks(['HARD', 'KD']), .75 if title else .45, []
     left, tall = .3 + max(map(_inches, names)), .27*len(ran)
     fig, sheet = _canvas(left + 2.9*len(sets), top+tall+.6, title, '')
     for i,name in enumerate(names): _write(sheet, left-.1, top + .27*(i+.5), name, ha='right', va='center', weight='bold' if name.startswith('HARD') else 'normal')
@@ -509,7 +538,7 @@ def differences_figure(
         ax = _axes(fig, left + 2.9*j, top, 2.65, tall, xlabel=f'minus {against}, percentage points')
         _write(sheet, left + 2.9*j, top-.08, head, 10, va='bottom', weight='bold')
         for i,r in enumerate(ran):
-            kind, (mean, low, high) = 'HARD' if r['method'].startswith('HARD') else 'KD', (100*r[label+k] for k in ('difference', 'low', 'high'))
+            kind, (mean, low, high) = 'HARD' if r.get('hard', r['method']).startswith('HARD') else 'KD', (100*r[label+k] for k in ('difference', 'low', 'high'))
             ax.plot([low, high], [i, i], lw=2, color=look[kind]['color']), ax.plot([mean], [i], look[kind]['marker'], ms=6, color=look[kind]['color'])
             said.append(f"{r['method']}, {head}: {mean:+.1f} [{low:+.1f}, {high:+.1f}]")
         ax.axvline(0, color=_INK, lw=1), ax.grid(axis='both', color='#E4E4E4', lw=.8)

@@ -10,7 +10,7 @@ import hardkd, hardkd.rivals
 import train_jobs as jobs
 from hardkd import (AUGMENTED, CORRUPTIONS, Case, Compose, Corrupting, HierarchicalVAE, Images, PixelAscent, SpatialAugmentor, VAEAugmentor, accuracy, agreement,
                     calibration_error, compare, compared, compared_text, contend, convergence, corrupt, differences_figure, digits, equal_seconds, hardness, judged_on, leaders, mlp, paired_interval,
-                    pretrained, predict, robust_teacher, shift_cnn, translate)
+                    pretrained, predict, robust_teacher, shift_cnn, translate, verdicts)
 
 train, test = digits()
 TINY = dict(epochs=1, batch_size=20, label_weight=0., progress=False)
@@ -142,6 +142,7 @@ def test_comparison_of_augmentations(tmp_path, few, teacher, monkeypatch):
     first = compare(*args, tmp_path/'updates', names=names, factors=(.3, 1.), epochs=2, **options)
     assert first['HARD spatial']['updates'] == [6, 6] and len(first['KD']['held']) == 2 and 'factor' not in first['labels']
     row = compared(tmp_path/'updates')[2]
+    assert row['held'] == first['HARD spatial']['held']
     for what, label in (('test', ''), ('translate', 'translate_'), ('corrupted', 'corrupted_')):
         both = [torch.tensor(np.stack([np.load(tmp_path/'updates'/f'{n}-{s}.npz')[what] for s in (0, 1)])) for n in ('HARD spatial', 'KD')]
         assert [row[label+k] for k in ('difference', 'low', 'high')] == pytest.approx(paired_interval(*both))
@@ -203,6 +204,17 @@ def test_convergence(few, teacher):
     hardkd.convergence_figure(found)
 
 
+def test_verdicts(tmp_path):
+    "The leading HARD against every other leader, each by the differences to that one; other rows are left out."
+    def rows(k): return [dict(method='HARD VAE', difference=9.), dict(method='HARD spatial', difference=k), dict(method='KD', difference=0.)]
+    record = dict(leaders=['KD', 'KD + shift', 'HARD spatial'], updates={'KD': rows(.1), 'KD + shift': rows(.2)}, seconds={'KD': rows(.3), 'KD + shift': rows(.4)})
+    (tmp_path/'a.json').write_text(json.dumps(record))
+    found = verdicts({'few': tmp_path/'a.json', 'many': tmp_path/'a.json'})
+    assert [r['method'] for r in found] == [f'{what}: minus {rival}' for what in ('few', 'many') for rival in ('KD', 'KD + shift')]
+    assert [r['difference'] for r in found] == [.1, .2]*2 and {r['hard'] for r in found} == {'HARD spatial'}
+    assert [r['difference'] for r in verdicts({'few': tmp_path/'a.json'}, 'seconds')] == [.3, .4]
+
+
 def test_differences_figure():
     def row(method, test, spoiled): return dict(method=method, difference=test, low=test-.01, high=test+.01, corrupted_difference=spoiled, corrupted_low=spoiled-.02, corrupted_high=spoiled+.02)
     fig = differences_figure([row('KD', 0, 0), row('KD + shift', .03, -.05), row('HARD VAE', .01, .04), dict(method='KD + AugMix', error='none')], title='a few')
@@ -210,6 +222,10 @@ def test_differences_figure():
                                'HARD VAE, corrupted: +4.0 [+2.0, +6.0]; KD + shift, corrupted: -5.0 [-7.0, -3.0]'), 'the better sum first'
     sheet, *panels = fig.axes
     assert [t.get_text() for t in sheet.texts] == ['a few', 'HARD VAE', 'KD + shift', 'test', 'corrupted']
+    given = differences_figure([row('b', .01, .01), row('a', .03, .03) | dict(hard='HARD VAE')], 'rival', order=False)
+    assert [t.get_text() for t in given.axes[0].texts if t.get_text()] == ['b', 'a', 'test', 'corrupted'], 'as given'
+    looks = [[line.get_color() for line in ax.lines][:4:2] for ax in given.axes[1:]]
+    assert looks[0] == looks[1] and looks[0][0] != looks[0][1], 'a verdict on HARD stands out'
     for ax, means in zip(panels, ((1, 3), (4, -5))):
         spans, dots = ([list(map(float, line.get_xdata())) for line in ax.lines if len(line.get_xdata()) == n and line.get_ydata()[0] == line.get_ydata()[-1]] for n in (2, 1))
         assert dots == [[pytest.approx(m)] for m in means] and [pytest.approx(sum(s)/2) for s in spans] == [*means]

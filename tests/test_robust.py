@@ -1,5 +1,5 @@
 "hardkd.robust: intervals, probes, rivals against their formulas, and a comparison that is fair."
-import json, math
+import json, math, re
 from functools import partial
 import numpy as np
 import pytest, torch
@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import nn
 import hardkd, train_jobs as jobs
-from hardkd import Images, compare, compared, compared_text, contend, digits, linear_probe, mlp, paired_interval, pretrained, shift_cnn, stages
+from hardkd import Images, compare, compared, compared_html, compared_text, contend, digits, linear_probe, mlp, paired_interval, pretrained, shift_cnn, stages
 from hardkd.rivals import RIVALS, rival_term
 from hardkd.train import Batch
 
@@ -225,6 +225,10 @@ def test_comparison(tmp_path, monkeypatch):
     assert rows['ICD']['difference'] == pytest.approx(rows['ICD']['test']-rows['KD']['test'], abs=1e-6)
     text = compared_text(list(rows.values()))
     assert 'FSP could not run: ValueError' in text and len(text.split('\n')) == 5
+    page = compared_html(list(rows.values()), caption='<few>')
+    first = [line.split('  ')[0] for line in text.split('\n')[1:4]]
+    assert [m for m in re.findall('<th scope="row">([^<]+)</th>', page)] == first, 'the same order'
+    assert '<caption>&lt;few&gt;; FSP could not run: ValueError' in page and f"<td>{rows['KD']['test']:.2%} ± {100*rows['KD']['sd']:.2f}</td>" in page
     count = len(seen)
     again = compare(teacher, None, few, held, some, tmp_path, **options)
     assert again == result and len(seen) == count, 'what is done is not done again'
