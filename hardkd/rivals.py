@@ -369,7 +369,7 @@ def compare(
     probed=('labels', 'KD', 'ICD', 'ICD + KD', 'CRD', 'HARD', 'HARD + ICD'),
     epochs=10,                    # of each student; or {name: epochs}, as `equal_seconds` gives
     **options,                    # of `contend`: lr, batch_size, label_weight, vae
-)->dict:                          # name → factor, held, and lists over the seeds: test, translate, corrupted, agreement, calibration, probe, updates, seconds, clock (seconds until each twentieth of the updates); or error
+)->dict:                          # name → factor, held, and lists over the seeds: test, translate, corrupted, agreement, calibration, probe, updates, augmentor (its turns), seconds, clock (seconds until each twentieth of the updates); or error
     "All methods on the same models, images, steps and seeds, each with the weight that suits it best on held-out images."
     for name in names: check_one_of('names', name, CONTENDERS)
     check_number('seeds', seeds, 1, whole=True), check_number('spoiled', spoiled, 0, whole=True), check_number('trial', trial, 0, 1, above=0)
@@ -393,7 +393,7 @@ def compare(
         run = student_of(name, factor, seed)
         right, last = _measured(run.student, sets, told)
         np.savez_compressed(out/f'{name}-{seed}.npz', **{k: v.numpy() for k,v in right.items()})
-        found = {k: v.mean().item() for k,v in right.items()} | last | dict(seconds=run.seconds, clock=_clock(run), updates=run.steps['student'])
+        found = {k: v.mean().item() for k,v in right.items()} | last | dict(seconds=run.seconds, clock=_clock(run), updates=run.steps['student'], augmentor=run.steps.get('augmentor', 0))
         return found | (dict(probe=linear_probe(run.student, *probe)) if probe and name in probed else {})
     for name in (n for n in names if n not in result):
         started = time.perf_counter()
@@ -450,7 +450,7 @@ def compared(
     out,                 # the folder that `compare` wrote, or a record of it (a .json file)
     against:str='KD',    # whom the differences are to; records hold 'KD', those of `hardkd augment` also the others of their `leaders` that learn nothing
     budget:str='updates',# which table of a record of `hardkd augment`: at equal 'updates' or 'seconds'
-)->list:                 # a dict a method: method, factor, held (the marks of the factors tried), updates, seconds, test, sd, difference, low, high, the same of translate_..., corrupted_..., probe, ...; `error` where it could not run
+)->list:                 # a dict a method: method, factor, held (the marks of the factors tried), updates, augmentor (its turns), seconds, test, sd, difference, low, high, the same of translate_..., corrupted_..., probe, ...; `error` where it could not run
     "What `compare` found: means over the seeds, and the paired 95 % intervals of the differences in accuracy."
     path = Path(out)
     if path.suffix == '.json':
@@ -468,7 +468,7 @@ def compared(
         for what in (w for w in ('test', 'translate', 'corrupted') if w in r):
             apart, label = paired_interval(right(name, what), right(against, what)), '' if what == 'test' else what + '_'
             row |= {what: float(np.mean(r[what])), f'{label}sd': _sd(r[what]), **dict(zip((f'{label}difference', f'{label}low', f'{label}high'), apart))}
-        row |= {k: float(np.mean(r[k])) if k in r else None for k in ('agreement', 'calibration', 'updates', 'seconds', 'probe')}
+        row |= {k: float(np.mean(r[k])) if k in r else None for k in ('agreement', 'calibration', 'updates', 'augmentor', 'seconds', 'probe')}
         rows.append(row | dict(probe_sd=_sd(r.get('probe', ()))))
     return rows
 
@@ -482,8 +482,8 @@ def _cells(rows, against):
     columns = {'method': lambda r: r['method'], 'factor': lambda r: '' if r['factor'] is None else f"{r['factor']:g}", 'test': lambda r: pm(r['test'], r['sd']),
                f'minus {against}, 95 %': gap, 'translate': lambda r: f"{r['translate']:.1%}", 'corrupted': lambda r: pm(r['corrupted'], r['corrupted_sd']),
                f'corrupted minus {against}': lambda r: gap(r, 'corrupted_'), 'agreement': lambda r: f"{r['agreement']:.1%}", 'calibration error': lambda r: f"{r['calibration']:.3f}",
-               'probe': lambda r: pm(r['probe'], r['probe_sd']), 'updates': lambda r: f"{r['updates']:.0f}", 'seconds': lambda r: f"{r['seconds']:.0f}"}
-    has = lambda head: any(r.get(head.split(' ')[0]) is not None for r in ran) if head.split(' ')[0] in ('corrupted', 'agreement', 'calibration', 'probe', 'updates') else True
+               'probe': lambda r: pm(r['probe'], r['probe_sd']), 'updates': lambda r: f"{r['updates']:.0f}", 'augmentor turns': lambda r: '' if r.get('augmentor') is None else f"{r['augmentor']:.0f}", 'seconds': lambda r: f"{r['seconds']:.0f}"}
+    has = lambda head: any(r.get(head.split(' ')[0]) is not None for r in ran) if head.split(' ')[0] in ('corrupted', 'agreement', 'calibration', 'probe', 'updates', 'augmentor') else True
     heads = [head for head in columns if has(head)]
     return heads, [{head: columns[head](r) for head in heads} for r in ran], [f"{r['method']} could not run: {r['error']}" for r in rows if 'error' in r]
 
