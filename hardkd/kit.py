@@ -332,10 +332,11 @@ def table_html(
         except (TypeError, ValueError) as e:
             raise ValueError(f'rows[{i}][{k!r}]: got {value!r}; {e}') from None
     head = ''.join(f'<th scope="col">{html.escape(heading)}</th>' for heading,_ in columns.values())
-    body = ''.join(f'<tr><th scope="row">{first}</th>{"".join(f"<td>{c}</td>" for c in rest)}</tr>'
+    whole = 'style="white-space:nowrap"'      # JupyterLab would break lines in every cell
+    body = ''.join(f'<tr><th scope="row" {whole}>{first}</th>{"".join(f"<td {whole}>{c}</td>" for c in rest)}</tr>'
                    for first,*rest in ([cell(i, k) for k in columns] for i in range(len(rows))))
     name = html.escape(str(caption))
-    return Html(f'<div role="region" aria-label="{name}" tabindex="0" style="overflow-x:auto"><table style="white-space:nowrap"><caption>{name}</caption>'
+    return Html(f'<div role="region" aria-label="{name}" tabindex="0" style="overflow-x:auto"><table><caption>{name}</caption>'
                 f'<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>')
 
 # %% ../nbs/02_kit.ipynb #fa261f2d
