@@ -617,11 +617,13 @@ def test_augment(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="against: got 'HARD spatial'"): hardkd.compared(tmp_path/'out'/'record.json', 'HARD spatial')
     again = say(*words)
     assert 'KD:' not in again.err and again.out == done.out
-    more = say('augment', '--out', tmp_path/'like', '--images', 192, *words[5:10], '--like', tmp_path/'out'/'record.json', '--no-seconds')
+    more = say('augment', '--out', tmp_path/'like', '--images', 192, *words[5:10], '--like', tmp_path/'out'/'record.json')
     like = strict(tmp_path/'like'/'record.json')
-    assert more.code == 0 and like['images'] == 192 and not {'convergence', 'seconds'} & {*like} and like['leaders'] == record['leaders'], more.err
-    assert not (tmp_path/'like'/'seconds').exists() and 'equal seconds' not in more.out
-    for budget in ('updates',): assert [(r['method'], r['factor']) for r in like[budget]['KD + shift']] == [(r['method'], r['factor']) for r in record['updates']['KD']], 'chosen there'
+    assert more.code == 0 and like['images'] == 192 and 'convergence' not in like and like['leaders'] == record['leaders'], more.err
+    for budget in ('updates', 'seconds'): assert [(r['method'], r['factor']) for r in like[budget]['KD + shift']] == [(r['method'], r['factor']) for r in record['updates']['KD']], 'chosen there'
+    short = say('augment', '--out', tmp_path/'short', *words[3:10], '--names', 'KD', '--like', tmp_path/'out'/'record.json', '--no-seconds')
+    assert short.code == 0 and 'seconds' not in strict(tmp_path/'short'/'record.json') and not (tmp_path/'short'/'seconds').exists(), short.err
+    assert 'equal updates' in short.out and 'equal seconds' not in short.out
     assert 'held' not in (tmp_path/'like'/'updates'/'result.json').read_text(), 'nothing is chosen again'
     monkeypatch.setattr(cli, 'fashion', lambda root: (train, test))
     monkeypatch.setattr(cli, 'robust_teacher', partial(hardkd.robust_teacher, epochs=.5))
