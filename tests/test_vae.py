@@ -74,7 +74,7 @@ def test_scales_are_smooth_and_positive():
 def test_any_shape(c, h, w, seed):
     shape = (c, 4*h, 4*w)
     vae = small(shape, ((2,), (1, 2), (1,)), 4, seed, likelihood=LogisticNll(c) if c == 3 else bernoulli_nll)
-    assert vae.names == ('1x1', f'{h}x{w} a', f'{h}x{w} b', f'{2*h}x{2*w}')
+    assert vae.names == ('1x1', f'{h}x{w}', f'{2*h}x{2*w}') and vae.level == [0, 1, 1, 2]
     x = torch.rand(2, *shape, generator=gen(seed))
     nll, kl = vae.elbo(x)
     assert nll.shape == (2,) and kl.shape == (2, 4) and nll.isfinite().all() and (kl >= -1e-4).all()
@@ -105,7 +105,7 @@ def test_a_new_vae_tells_nothing_and_its_prior_is_standard():
         assert posterior is None and not prior.mean.any() and not prior.log_sd.any() and not z.any()
 
 
-def test_groups_that_are_kept_come_from_the_image():
+def test_levels_that_are_kept_come_from_the_image():
     vae, x = small(), torch.rand(4, 1, 12, 12, generator=gen())
     a, b = vae.draw(4, gen(1)), vae.draw(4, gen(2))
     assert torch.equal(vae.reconstruct(x, 3, a), vae.reconstruct(x, 3, b)) and torch.equal(vae.reconstruct(x), vae.reconstruct(x, 3))
@@ -120,8 +120,8 @@ def test_groups_that_are_kept_come_from_the_image():
     (lambda: HierarchicalVAE(latents=((1,),(1,))), 'latents: got'), (lambda: HierarchicalVAE(latents=((),(),())), 'latents: got'), (lambda: HierarchicalVAE(latents=((0,),(1,),())), 'latents: got 0'),
     (lambda: HierarchicalVAE(width=1), 'width: got 1'), (lambda: small().encode(torch.rand(2,1,28,28)), r'x: got images \(1, 28, 28\), allowed are \(1, 12, 12\)'),
     (lambda: small().encode(torch.rand(2,1,12,12)+1), 'x: '), (lambda: small().reconstruct(torch.rand(2,1,12,12), keep=4), 'keep: got 4'), (lambda: small().sample(0), 'n: got 0'),
-    (lambda: VAEAugmentor(small(), groups=('7x7',)), "groups: got '7x7', allowed are '1x1', '3x3', '6x6'"), (lambda: VAEAugmentor(small(), groups=('1x1','1x1')), 'groups: got'),
-    (lambda: VAEAugmentor(small(), groups=()), 'groups: got'), (lambda: VAEAugmentor(small(), spread=0), 'spread: got 0'), (lambda: VAEAugmentor(small(), hidden=0), 'hidden: got 0'), (lambda: VAEAugmentor(small(), spread=.5, reach=.4), 'reach: got 0.4'),
+    (lambda: VAEAugmentor(small(), levels=('7x7',)), "levels: got '7x7', allowed are '1x1', '3x3', '6x6'"), (lambda: VAEAugmentor(small(), levels=('1x1','1x1')), 'levels: got'),
+    (lambda: VAEAugmentor(small(), levels=()), 'levels: got'), (lambda: VAEAugmentor(small(), spread=0), 'spread: got 0'), (lambda: VAEAugmentor(small(), hidden=0), 'hidden: got 0'), (lambda: VAEAugmentor(small(), spread=.5, reach=.4), 'reach: got 0.4'),
     (lambda: VAEAugmentor(small())(torch.rand(2,1,12,12), torch.zeros(2, 3)), r'noise: got shape \(2, 3\), allowed are \(2, 60\)'),
     (lambda: train_vae(small(), digits()[0].subset(8), epochs=0), 'epochs: got 0'), (lambda: train_vae(small(), digits()[0].subset(8), ema=2), 'ema: got 2'),
     (lambda: train_vae(small(), digits()[0].subset(8), free=-1), 'free: got -1'), (lambda: train_vae(small(), digits()[0].subset(8), batch_size=0), 'batch_size: got 0'),
@@ -207,13 +207,13 @@ def test_not_finite_stops_before_the_step():
 def test_starts_at_the_reconstruction_and_everything_learns():
     vae, x = small(), torch.rand(5, 1, 12, 12, generator=gen())
     torch.manual_seed(1)
-    for groups in (None, ('1x1',), ('3x3', '6x6')):
-        augmentor = VAEAugmentor(vae, groups)
+    for levels in (None, ('1x1',), ('3x3', '6x6')):
+        augmentor = VAEAugmentor(vae, levels)
         made = augmentor(x, generator=gen(3))
         assert (made - vae.reconstruct(x)).abs().max() < .1
         (made*torch.rand(x.shape, generator=gen(4))).sum().backward()
         names = [n for n, p in augmentor.named_parameters() if p.requires_grad]
-        assert len(names) == 4*len(augmentor.groups)
+        assert len(names) == 4*len(augmentor.levels)
         for name, p in augmentor.named_parameters():
             assert (p.grad is not None and p.grad.abs().sum() > 0) == p.requires_grad, name
 
@@ -230,12 +230,12 @@ def test_noise_decides_and_rows_are_apart():
 
 
 @pytest.mark.parametrize('regenerate', [False, True])
-def test_only_the_chosen_groups_move(regenerate):
+def test_only_the_chosen_levels_move(regenerate):
     "Coarser ones keep their posterior's mean; finer ones are read again or drawn from the prior; a move is in scales of the prior."
     vae, x = small(), torch.rand(3, 1, 12, 12, generator=gen())
     torch.manual_seed(0)
     augmentor = VAEAugmentor(vae, ('3x3',), regenerate)
-    with torch.no_grad(): augmentor.movers['3x3'].say.weight.zero_(), augmentor.movers['3x3'].say.bias[:2].fill_(1.5)
+    with torch.no_grad(): augmentor.movers['1'].say.weight.zero_(), augmentor.movers['1'].say.bias[:2].fill_(1.5)
     noise, seen = augmentor.draw(3, gen(1)), []
     original = vae.__class__.descend
     augmentor.vae.descend = lambda pick, up: original(augmentor.vae, lambda *given: (seen.append((given, pick(*given))), seen[-1][1])[1], up)
@@ -249,12 +249,39 @@ def test_only_the_chosen_groups_move(regenerate):
     assert torch.allclose(z, prior.mean + prior.log_sd.exp()*eps[2] if regenerate else posterior.mean, atol=1e-5)
 
 
+def test_a_levels_groups_go_together():
+    "One share for a level, a move of their own for each of its groups; how far a level goes counts all its numbers; the bound and `keep` count levels too."
+    vae, x = small(latents=((3,), (2, 1), (1,))), torch.rand(3, 1, 12, 12, generator=gen())
+    augmentor = VAEAugmentor(vae, ('3x3',), spread=.1)
+    with torch.no_grad():
+        for i, far in (('1', 1.5), ('2', -.5)): augmentor.movers[i].say.weight.zero_(), augmentor.movers[i].say.bias[:-augmentor.vae.groups[int(i)].channels].fill_(far)
+    noise, seen = augmentor.draw(3, gen(1)), {}
+    assert [*augmentor.movers] == ['1', '2'] and noise.shape == (3, 3 + 3 + 3*9 + 36)
+    original, share, eps = vae.__class__.descend, noise[:,1,None,None,None], vae.split(noise[:,3:])
+    def descend(pick, up):
+        def noted(i, *given): seen[i] = given, pick(i, *given); return seen[i][1]
+        return original(augmentor.vae, noted, up)
+    augmentor.vae.descend = descend
+    with torch.no_grad(): augmentor(x, noise)
+    for i, far in ((1, 1.5), (2, -.5)):
+        (prior, posterior, *_), z = seen[i]
+        assert torch.allclose((z - posterior.mean)/prior.log_sd.exp(), share*2*math.tanh(far/2) + .1*eps[i], atol=1e-4)
+    assert augmentor.moves(x)['3x3'][0].item() == pytest.approx(math.sqrt((2*(2*math.tanh(.75))**2 + (2*math.tanh(.25))**2)/3), rel=1e-5)
+    del augmentor.vae.descend
+    told, (nll, kl) = minus_elbo(vae, Images(x, torch.zeros(3).long())), vae.elbo(x, vae.draw(3, gen()))
+    assert [told[f'kl {name}'] for name in vae.names] == pytest.approx([kl[:,0].mean().item(), kl[:,1:3].sum(1).mean().item(), kl[:,3].mean().item()], rel=1e-5)
+    a, b = vae.draw(3, gen(1)), vae.draw(3, gen(2))
+    assert torch.equal(vae.reconstruct(x, 3, a), vae.reconstruct(x, 3, b)) and not torch.equal(vae.reconstruct(x, 2, a), vae.reconstruct(x, 2, b))
+    finest = a.clone(); finest[:,-36:] = b[:,-36:]
+    assert torch.equal(vae.reconstruct(x, 2, finest), vae.reconstruct(x, 2, b)) and not torch.equal(vae.reconstruct(x, 1, finest), vae.reconstruct(x, 1, b))
+
+
 def test_how_far_it_says_it_goes():
     vae, x = small(), torch.rand(3, 1, 12, 12, generator=gen())
     augmentor = VAEAugmentor(vae, ('1x1', '6x6'), spread=.25)
     with torch.no_grad():
         for mover in augmentor.movers.values(): mover.say.weight.zero_()
-        augmentor.movers['1x1'].say.bias[:3] = torch.tensor([2., -1., 2.])
+        augmentor.movers['0'].say.bias[:3] = torch.tensor([2., -1., 2.])
     moves, far = augmentor.moves(x), 2*math.sqrt((2*math.tanh(1)**2 + math.tanh(.5)**2)/3)
     assert [*moves] == ['1x1', '6x6'] and moves['1x1'][0].item() == pytest.approx(far) and moves['6x6'][0] == 0
     assert all(spread.item() == pytest.approx(.25, abs=1e-5) for _, spread in moves.values())
@@ -285,7 +312,7 @@ def test_shipped_says_what_it_is(shipped):
     assert {'nats', 'nll', 'kl 1x1', 'kl 7x7', 'kl 14x14'} == {*m['minus_elbo']} and 'Bernoulli' in m['likelihood'] and m['estimator']
     some = digits()[1].subset(2000)
     assert minus_elbo(shipped, some)['nats'] == pytest.approx(m['minus_elbo']['nats'], abs=2.), '2,000 of the 10,000'
-    assert min(v for k, v in m['minus_elbo'].items() if k.startswith('kl')) > 1, 'every group tells something'
+    assert min(v for k, v in m['minus_elbo'].items() if k.startswith('kl')) > 1, 'every level tells something'
 
 
 def test_what_the_levels_are_to_a_teacher(shipped):

@@ -1,5 +1,5 @@
-// VaeScrub: an image, drawn again by the VAE, and perturbed group by group; what both models say of it. Arrays, G groups of P stops:
-// original (n,C,H,W) bytes; learned and drawn (n,P^g,C,H,W), the last group the fastest; swap (n,n-1,2^G-2,C,H,W) by partner and mask of groups;
+// VaeScrub: an image, drawn again by the VAE, and perturbed level by level; what both models say of it. Arrays, G levels of P stops:
+// original (n,C,H,W) bytes; learned and drawn (n,P^g,C,H,W), the last level the fastest; swap (n,n-1,2^G-2,C,H,W) by partner and mask of levels;
 // for each of them `_probs` (…,M,K) bytes of probability and `_said` (…,M) the likeliest class of the M models; length (n,G) of the learned move, in sd; label (n,).
 import { view, panel, canvas, imageGrid, bars, painter, slider, tick, choose, button, make, write, colourOf, marker, tint, percent, short, FONT } from './kit.js';
 
@@ -8,7 +8,7 @@ const signed = (x) => `${x > 0 ? '+' : x < 0 ? '−' : ''}${Math.abs(x)}`;
 const nearest = (x, stops) => stops.reduce((best, s, i) => (Math.abs(s - x) < Math.abs(stops[best] - x) ? i : best), 0);
 
 function setup(v) {
-  const { state, place } = v, { classes, names, looks, levels, stops, groups, counts, alone } = state;
+  const { state, place } = v, { classes, names, looks, levels, stops, moving, counts, alone } = state;
   const originals = v.array('original'), n = originals.shape[0], G = levels.length, M = names.length, K = classes.length, label = v.array('label').data;
   const ways = Object.keys(WAYS).filter((way) => way in counts), full = 2 ** G - 1, P = stops.drawn.length, rest = levels.map(() => 0);
   const inside = (i) => (i >= 0 && i < n ? i : 0), image = () => inside(place.get('image')), partner = () => inside(place.get('partner'));
@@ -19,7 +19,7 @@ function setup(v) {
   const swapped = () => (v.covered ? levels.map(() => true) : place.get('swapped'));
 
   // Where a picture is recorded: {array, index}.
-  const stopped = (kind, i, values) => ({ array: kind, index: i * P ** groups[kind].length + groups[kind].reduce((index, g) => index * P + nearest(values[g] ?? 0, stops[kind]), 0) });
+  const stopped = (kind, i, values) => ({ array: kind, index: i * P ** moving[kind].length + moving[kind].reduce((index, g) => index * P + nearest(values[g] ?? 0, stops[kind]), 0) });
   const again = (i) => stopped('drawn', i, rest);
   const now = () => {
     const i = image(), j = partner();
@@ -35,7 +35,7 @@ function setup(v) {
   const changed = (m) => says(now(), m) !== says(again(image()), m);
   const painters = Object.fromEntries(['original', 'drawn', 'learned', 'swap'].filter((k) => v.has(k)).map((k) => [k, painter(v.array(k))]));
 
-  // Controls: how to move, whose student, and a slider or a tick for each group.
+  // Controls: how to move, whose student, and a slider or a tick for each level.
   const how = choose('move by', ways.map((w) => WAYS[w]), ways.indexOf(way()), (k) => place.set({ way: ways[k] }));
   const whose = choose('student', names.slice(1), student() - 1, (k) => place.set({ student: k + 1 }));
   const from = choose('from', Array.from({ length: n }, (_, i) => who(i)), partner(), (i) => place.set({ partner: i }));
@@ -43,7 +43,7 @@ function setup(v) {
   const replace = (values, g, value) => values.map((old, k) => (k === g ? value : old));
   const format = (g) => (k) => {
     const kind = way() === 'swap' ? 'drawn' : way(), value = stops[kind][k];
-    if (!groups[kind].includes(g)) return 'does not move';
+    if (!moving[kind].includes(g)) return 'does not move';
     return kind === 'drawn' ? `${signed(value)} sd` : `${value} × ${v.array('length').data[image() * G + g].toFixed(2)} sd`;
   };
   const sliders = levels.map((name, g) => slider(`${name}${deep(g)}`, { min: 0, max: P - 1, value: 0, format: format(g), on: (k) => place.set({ at: replace(place.get('at'), g, stops[way()][k]) }) }));
@@ -56,7 +56,7 @@ function setup(v) {
     how.set(ways.indexOf(way())); whose.set(student() - 1); from.set(partner());
     from.node.hidden = !swap;
     ticks.forEach((t, g) => { t.node.hidden = !swap; t.set(swapped()[g]); });
-    sliders.forEach((s, g) => { s.node.hidden = swap; s.set(nearest(at()[g], stops[kind])); s.input.disabled = !groups[kind].includes(g); });
+    sliders.forEach((s, g) => { s.node.hidden = swap; s.set(nearest(at()[g], stops[kind])); s.input.disabled = !moving[kind].includes(g); });
   });
 
   // The images to choose from.
@@ -147,7 +147,7 @@ function setup(v) {
 
   const moved = () => {
     if (way() === 'swap') return partner() === image() ? [] : levels.filter((_, g) => swapped()[g]);
-    return groups[way()].map((g) => [levels[g], stops[way()][nearest(at()[g], stops[way()])]]).filter(([, x]) => x)
+    return moving[way()].map((g) => [levels[g], stops[way()][nearest(at()[g], stops[way()])]]).filter(([, x]) => x)
       .map(([name, x]) => (way() === 'drawn' ? `${name} by ${signed(x)} sd` : `${name} by ${x} × its learned move`));
   };
   v.onDraw(() => {
@@ -161,10 +161,10 @@ function setup(v) {
   });
   v.explain(() => {
     const length = (g) => short(v.array('length').data[image() * G + g]), kind = way(), best = counts[kind][student() - 1];
-    const lines = ['A latent group z has a posterior, read off the image, with mean μ, and a prior, known from the coarser groups, with standard deviation σ. The reconstruction takes z = μ in all groups.'];
-    if (kind === 'learned') lines.push(`Learned: z = μ + k·σ·move(x), k from ${stops.learned[0]} to ${stops.learned[P - 1]}; move(x) is what the augmentor says for this image, without its scatter. Where all groups move by 1 × its root mean square is ${groups.learned.map((g) => `${length(g)} sd in ${levels[g]}`).join(', ')}; a moved coarse group changes what the finer ones see.`);
-    if (kind === 'drawn') lines.push(`Random: z = μ + k·σ·d, k from ${signed(stops.drawn[0])} to ${signed(stops.drawn[P - 1])}; d is drawn once for each image and scaled to root mean square 1 in each group.`);
-    if (kind === 'swap') lines.push(`Swap: z = the other image's μ in the groups that are ticked; finer groups that are not are read off the own image again, given the new coarser ones.`);
+    const lines = ['A latent group z has a posterior, read off the image, with mean μ, and a prior, known from the coarser ones, with standard deviation σ; a level holds one or more of them. The reconstruction takes z = μ in all.'];
+    if (kind === 'learned') lines.push(`Learned: z = μ + k·σ·move(x), k from ${stops.learned[0]} to ${stops.learned[P - 1]}; move(x) is what the augmentor says for this image, without its scatter. Where all levels move by 1 × its root mean square is ${moving.learned.map((g) => `${length(g)} sd in ${levels[g]}`).join(', ')}; a moved coarse group changes what the finer ones see.`);
+    if (kind === 'drawn') lines.push(`Random: z = μ + k·σ·d, k from ${signed(stops.drawn[0])} to ${signed(stops.drawn[P - 1])}; d is drawn once for each image and scaled to root mean square 1 in each latent group.`);
+    if (kind === 'swap') lines.push(`Swap: z = the other image's μ in the levels that are ticked; finer levels that are not are read off the own image again, given the new coarser ones.`);
     lines.push(`A model changes its mind when its likeliest class is another one than for the reconstruction. Only ${names[student()]}, of ${best[0][3]} tries a level: ${best.map(([, , only, tries], g) => `${levels[g]} ${only}/${tries} = ${percent(only / tries)}`).join(', ')}.`);
     return lines;
   });
