@@ -314,13 +314,16 @@ SHIPPED = 'shift_cnn', 'robust_cnn', 'vae'
 
 def _idx_here(root): return idx_set(root) if list(Path(root).glob('train-images-idx3-ubyte*')) else None
 
-def _train_vae(data, latents=((16,), (4,), (2,)), epochs=None, **options):
-    "A new VAE of these images' shape: by the recipe of the shipped one, or, of few images, with more passes, smaller batches and a higher rate."
+# How the shipped VAE is made, of all digits; and how others are, of few images: in more passes, of smaller batches, with fewer groups.
+_MANY = dict(epochs=16, lr=6e-3, warmup=.1), ((16,), (4,4), (2,2))
+_FEW = dict(epochs=36, batch_size=64, lr=4e-3, free=2., ema=.998), ((16,), (4,), (2,))
+
+def _train_vae(data, latents=None, width=32, **options):
+    "A new VAE of these images' shape, by the recipe for as many; `latents`, `width` and options of `train_vae` where they shall be others."
+    recipe, usual = _MANY if len(data) > 20_000 else _FEW
     torch.manual_seed(0)
-    vae = HierarchicalVAE(data.x.shape[1:], latents)
-    few = dict(epochs=36, batch_size=64, lr=4e-3, free=2., ema=.998)
-    recipe = (dict(epochs=12) if len(data) > 20_000 else few) | (dict(epochs=epochs) if epochs else {})
-    train_vae(vae, data, **recipe, **options)
+    vae = HierarchicalVAE(data.x.shape[1:], latents or usual, width)
+    train_vae(vae, data, **recipe | options)
     return vae.eval()
 
 def build_weights(
@@ -338,14 +341,15 @@ def build_weights(
         if name == 'vae':
             train, test = _idx_here(root) or digits(full=True, root=root)
             model, kind, half = _train_vae(train, **options), name, True
+            arguments = dict(latents=[[group.channels for group in level] for level in model.levels])
             bound = {k: round(v, 2) for k,v in minus_elbo(model, test).items()}
             metrics = dict(minus_elbo=bound, estimator='one draw an image, exact KLs', likelihood='Bernoulli, expectation over binarised images', images=len(train))
         else:
             model = robust_teacher(train, **options) if name == 'robust_cnn' else train_from_labels(name, train, 0, **options).student
-            kind, half, metrics = 'shift_cnn', False, {k: round(v, 4) for k,v in evaluate(model, test).items() if k != 'map'}
+            kind, half, arguments, metrics = 'shift_cnn', False, None, {k: round(v, 4) for k,v in evaluate(model, test).items() if k != 'map'}
             if name == 'robust_cnn': metrics['corrupted'] = round(accuracy(model, judged_on(test, 2000)['corrupted']), 4)
         recipe = f"hardkd weights FOLDER{f' --names {name}' if name == 'vae' else ''}"
-        save_pretrained(model, out/f'{name}.safetensors', kind, recipe, 0, half, metrics=metrics)
+        save_pretrained(model, out/f'{name}.safetensors', kind, recipe, 0, half, arguments, metrics=metrics)
         print(name, metrics)
 
 # %% ../nbs/14_scale.ipynb #530878fe

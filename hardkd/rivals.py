@@ -514,6 +514,7 @@ def verdicts(
     rows = []
     for what,path in records.items():
         *rivals, hard = json.loads(Path(path).read_text())['leaders']
+        if not hard.startswith('HARD'): refuse(f'records[{what!r}]', f'one led by {hard!r}', 'records with a HARD among their leaders')
         for rival in rivals:
             row, = (r for r in compared(path, rival, budget) if r['method'] == hard)
             rows.append(row | dict(method=f'{what}: minus {rival}', hard=hard))

@@ -424,13 +424,17 @@ def test_a_loss_that_is_not_finite_is_a_failure(tmp_path, monkeypatch):
 
 # --- weights
 
-@pytest.mark.parametrize('images, epochs, expected', [(60_000, None, dict(epochs=12)), (60_000, 1., dict(epochs=1.)), (9, 2., dict(epochs=2., batch_size=64, lr=4e-3, free=2., ema=.998))])
-def test_recipe_of_a_vae(images, epochs, expected, monkeypatch):
-    "The shipped one's; few images get more passes, smaller batches and a higher rate."
+_MANY, _FEW = dict(epochs=16, lr=6e-3, warmup=.1), dict(epochs=36, batch_size=64, lr=4e-3, free=2., ema=.998)
+
+@pytest.mark.parametrize('images, options, expected, channels', [
+    (60_000, {}, _MANY, [16, 4, 4, 2, 2]), (60_000, dict(latents=((3,), (2,), ()), epochs=1.), _MANY | dict(epochs=1.), [3, 2]),
+    (9, {}, _FEW, [16, 4, 2]), (9, dict(latents=((3,), (2,), ()), epochs=2., progress=False), _FEW | dict(epochs=2., progress=False), [3, 2])])
+def test_recipe_of_a_vae(images, options, expected, channels, monkeypatch):
+    "The shipped one's; few images get more passes, smaller batches and fewer groups; whoever asks for something else gets that."
     asked = {}
-    monkeypatch.setattr(cli, 'train_vae', lambda vae, data, **o: asked.update(o, levels=[g.channels for g in vae.groups]))
-    vae = cli._train_vae(hardkd.Images(torch.zeros(images, 1, 8, 8), torch.zeros(images).long(), ['a']), ((3,), (2,), ()), epochs)
-    assert asked == expected | dict(levels=[3, 2]) and not vae.training
+    monkeypatch.setattr(cli, 'train_vae', lambda vae, data, **o: asked.update(o, channels=[g.channels for g in vae.groups]))
+    vae = cli._train_vae(hardkd.Images(torch.zeros(images, 1, 8, 8), torch.zeros(images).long(), ['a']), **options)
+    assert asked == expected | dict(channels=channels) and not vae.training
 
 
 def test_weights(tmp_path, monkeypatch):
@@ -444,7 +448,7 @@ def test_weights(tmp_path, monkeypatch):
     shipped = {p.name for p in Path(hardkd.__file__).parent.glob('assets/*.safetensors')}
     assert names == shipped | {'manifest.json'} and len(shipped) > 0
     vae = pretrained('vae', tmp_path/'new')
-    assert vae.manifest['metrics']['images'] == 60 and vae.manifest['metrics']['minus_elbo']['nats'] > 0 and vae.reconstruct(test.x[:2]).shape == (2, 1, 28, 28)
+    assert vae.manifest['metrics']['images'] == 60 and vae.manifest['metrics']['minus_elbo']['nats'] > 0 and vae.manifest['arguments'] == dict(latents=[[16], [4], [2]]) and vae.reconstruct(test.x[:2]).shape == (2, 1, 28, 28)
     said = say('weights', tmp_path/'two', '--quiet')
     assert {p.name for p in (tmp_path/'two').iterdir()} == shipped - {'vae.safetensors'} | {'manifest.json'}, 'the VAE only when named'
     for name in cli.SHIPPED[:2]:

@@ -216,6 +216,8 @@ def test_verdicts(tmp_path):
     assert [r['method'] for r in found] == [f'{what}: minus {rival}' for what in ('few', 'many') for rival in ('KD', 'KD + shift')]
     assert [r['difference'] for r in found] == [.1, .2]*2 and {r['hard'] for r in found} == {'HARD spatial'}
     assert [r['difference'] for r in verdicts({'few': tmp_path/'a.json'}, 'seconds')] == [.3, .4]
+    (tmp_path/'b.json').write_text(json.dumps(record | dict(leaders=['KD', 'KD + shift'])))
+    with pytest.raises(ValueError, match=r"records\['many'\]: got one led by 'KD \+ shift', allowed are records with a HARD"): verdicts({'few': tmp_path/'a.json', 'many': tmp_path/'b.json'})
 
 
 def test_differences_figure():
