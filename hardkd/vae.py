@@ -133,8 +133,8 @@ class HierarchicalVAE(nn.Module):
                                    nn.Sequential(nn.GELU(), nn.ConvTranspose2d(w, w//2, 4, 2, 1), nn.GELU(), _conv(w//2, C, 3))])
         self.groups = [group for level in self.levels for group in level]
         some = [level for level in self.levels if len(level)]
-        self.names = tuple('x'.join(map(str, level[0].side)) for level in some)    # of the levels that have groups, coarse first
-        self.level = [i for i,level in enumerate(some) for _ in level]            # of each group
+        self.names = tuple('x'.join(map(str, level[0].side)) for level in some)  # of the levels that have groups, coarse first
+        self.level = [i for i,level in enumerate(some) for _ in level]  # of each group
         self.to(memory_format=torch.channels_last)
 
     def encode(self,
@@ -285,7 +285,7 @@ class _Mover(nn.Module):
         self.look, self.say = nn.Conv2d(width, hidden, 1), nn.Conv2d(hidden, 2*channels, 1)
         with torch.no_grad():
             self.say.weight.mul_(.02), self.say.bias.zero_()
-            self.say.bias[channels:] = spread + math.log(-math.expm1(-spread))      # softplus turns it back
+            self.say.bias[channels:] = spread + math.log(-math.expm1(-spread))  # softplus turns it back
 
     def forward(self, h, reach):
         move, raw = self.say(F.gelu(self.look(h))).chunk(2, 1)
@@ -310,7 +310,7 @@ class VAEAugmentor(Augmentor):
         if not self.levels or len({*self.levels}) < len(self.levels): refuse('levels', self.levels, f"one or more of {', '.join(vae.names)}, each once")
         self.vae, self.regenerate = copy.deepcopy(vae).eval().requires_grad_(False), bool(regenerate)
         self.movers = nn.ModuleDict({str(i): _Mover(g.enter.out_channels, g.channels, hidden, start)
-                                     for i,g in enumerate(vae.groups) if vae.names[vae.level[i]] in self.levels})    # by the group's number
+                                     for i,g in enumerate(vae.groups) if vae.names[vae.level[i]] in self.levels})  # by group
         self.last, self.columns = max(map(vae.names.index, self.levels)), self.draw(1, torch.Generator()).shape[1]
 
     def draw(self,
@@ -467,7 +467,7 @@ class VaeScrub(View):
         for P in 9, 5, 3:
             if size(n, P) <= 4.5: return {way: torch.linspace(*_REACH[way], P).tolist() for way in self.moving}
         most = sum(size(k, 3) <= 4.5 for k in range(1, n))
-        refuse('limit', f"{n} images of {'x'.join(map(str, self.data.x.shape[1:]))} with {L} levels ({size(n, 3):.1f} MB)", f'at most {most} images here')
+        refuse('limit' if most else 'data', f"{n} images of {'x'.join(map(str, self.data.x.shape[1:]))} with {L} levels ({size(n, 3):.1f} MB)", f'at most {most} images here' if most else 'smaller images or fewer classes')
 
     def _recorded(self, vae, augmentor, seed):
         "All pictures in bytes, and how long the learned moves are: (n,L) in sd, root mean square."

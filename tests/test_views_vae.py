@@ -245,6 +245,11 @@ def test_what_cannot_fit_is_refused_with_what_can():
     most = int(re.search(r'most (\d+) images', str(e.value))[1])
     assert sum(len(a['data']) for a in VaeScrub(*args, limit=most).arrays.values()) > 3.6e6
     with pytest.raises(ValueError, match=f'limit: got {most+1}'): VaeScrub(*args, limit=most+1)
+    class Wide(nn.Module):
+        def forward(self, x): return x.new_zeros(len(x), 50_000)
+    few = images(30, 3, 32, 7)
+    wide = Images(few.x, few.y, [str(k) for k in range(50_000)])
+    with pytest.raises(ValueError, match='data: got 1 images of 3x32x32 with 3 levels .* allowed are smaller images or fewer classes'): VaeScrub(Wide(), Wide(), vae, wide, args[4], limit=1)
 
 
 # --- words, picture, page
