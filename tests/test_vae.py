@@ -334,7 +334,7 @@ def test_hardness_rises(shipped, make):
     data = train.subset(200)
     student = hardkd.distill(teacher, student, data, epochs=20, batch_size=50, progress=False).student.eval().requires_grad_(False)
     loss, batch = AugmentorLoss(teacher, student), Batch(data.x[:32], data.y[:32], (0,), teacher_logits=predict(teacher, data.x[:32]))
-    optimiser, climbed = torch.optim.Adam([p for p in augmentor.parameters() if p.requires_grad], 5e-3), []
+    optimiser, climbed = torch.optim.Adam([p for p in augmentor.parameters() if p.requires_grad], 1e-3), []
     for _ in range(20):
         value, terms = loss(augmentor, batch)
         optimiser.zero_grad(), value.backward(), optimiser.step()
