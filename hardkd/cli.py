@@ -437,7 +437,7 @@ def compare_augmentations(
     result = compare(teacher, mlp, few, held, test, out/'updates', names=names, factors=chosen or (.5, 1., 2.), trial=trial, epochs=epochs, **common)
     factors = {n: r.get('factor') for n,r in result.items() if 'error' not in r}
     if seconds:
-        length = equal_seconds(result, epochs, min(result.get('HARD spatial', result['KD'])['seconds']))
+        length = equal_seconds(result, epochs, min(result.get('KD + fixed spatial', result['KD'])['seconds']))
         compare(teacher, mlp, few, held, test, out/'seconds', names=tuple(factors), factors=factors, epochs=length, **common)
     budgets = ('updates', 'seconds') if seconds else ('updates',)
     first = [n for n in earlier['leaders'] if n in factors] if like else leaders(result)

@@ -22,7 +22,7 @@ from .hard import distill, hardness
 from .icd import ICDTerm
 from .kit import _INK, Html, _axes, _canvas, _inches, _wrap, _write, looks, table_html
 from .losses import agreement
-from .mix import BatchTransform, Compose, MixAugmentor, PhotometricAugmentor
+from .mix import BatchTransform, Compose, HardDraws, MixAugmentor, PhotometricAugmentor
 from .models import device_of, evaluating, last_linear, predict, pretrained, watching
 from .robust import CORRUPTIONS, calibration_error, corrupt, linear_probe, paired_interval
 from .shift import translate
@@ -272,10 +272,10 @@ def _with(make): return lambda c: dict(augmentor=make(c))
 def _fixed(make): return _with(lambda c: make(c).fixed())
 
 def _learned(make):
-    "The augmentor plays when the student has caught up, and not before."
-    return lambda c: dict(augmentor=make(c), invariance_weight=.1, augmentor_lr=.01, referee=Referee(_MARK, 2*_MARK, student_cap=100, warmup=150))
+    "The augmentor plays one turn after ten of the student's."
+    return lambda c: dict(augmentor=make(c), invariance_weight=.1, augmentor_lr=.003, referee=Referee(0., 1., student_cap=10, augmentor_cap=1, warmup=150))
 
-_MARK = .5     # nats of disagreement, times temperature²: below it an augmentor plays
+def _hardest(*makers): return lambda c: HardDraws(c.student, *(make(c) for make in makers))
 
 _SMOOTH = v2.InterpolationMode.BILINEAR
 
@@ -303,10 +303,15 @@ USUAL = {'KD + shift': _with(lambda c: _affine(c.factor)), 'KD + affine': _with(
          'KD + CutMix': _with(lambda c: BatchTransform(v2.CutMix(alpha=c.factor, num_classes=len(c.data.classes)))),
          'KD + RandomErasing': _with(lambda c: v2.RandomErasing(min(1, .5*c.factor)))}
 
+# Warps, light and mixtures draw hard in HARD. A VAE does not: its network looks at the image, and a way back through it costs as much as three students.
+_DRAW_HARD = {'spatial': _hardest(_warps), 'mix': _hardest(_mixed), 'VAE': _scattered, 'spatial + VAE': lambda c: Compose(_scattered(c), _hardest(_warps)(c)),
+              'spatial + light': _hardest(_warps, _lit)}
+
 # Augmentations, all with plain distillation, strength times the factor: these, an ascent on the pixels, those that can learn but
-# may not, and HARD, which starts as these do.
+# may not, HARD, which starts as these do, learns, and draws what is hard; and what each half of that does alone.
 AUGMENTED = {**USUAL, 'KD + pixel ascent': _with(lambda c: PixelAscent(c.teacher, c.student, .1*c.factor)),
-             **{f'KD + fixed {kind}': _fixed(make) for kind,make in _CAN_LEARN.items()}, **{f'HARD {kind}': _learned(make) for kind,make in _CAN_LEARN.items()}}
+             **{f'KD + fixed {kind}': _fixed(make) for kind,make in _CAN_LEARN.items()}, **{f'HARD {kind}': _learned(make) for kind,make in _DRAW_HARD.items()},
+             'HARD spatial + light, widths held': _fixed(_DRAW_HARD['spatial + light']), 'HARD spatial + light, blind draws': _learned(_CAN_LEARN['spatial + light'])}
 CONTENDERS |= AUGMENTED
 
 # %% ../nbs/13_rivals.ipynb #21122fd4

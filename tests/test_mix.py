@@ -8,7 +8,8 @@ from torch import nn
 from torchvision.transforms import v2
 from hardkd.data import digits
 from hardkd.hard import AugmentorLoss, HardScrub, distill, hardness
-from hardkd.mix import BatchTransform, Compose, MixAugmentor, PhotometricAugmentor, mix_figure
+from hardkd.mix import BatchTransform, Compose, HardDraws, MixAugmentor, PhotometricAugmentor, mix_figure
+from hardkd.losses import disagreement
 from hardkd.models import mlp, predict, pretrained
 from hardkd.spatial import SpatialAugmentor
 from hardkd.train import Batch, Referee, seed_of
@@ -292,6 +293,52 @@ def test_hardness_rises_for_a_row_of_augmentors_whose_fixed_part_stays(game):
     assert not torch.equal(both.parts[2].look[0].weight, new().look[0].weight)
 
 
+# --- draws that are hard
+
+def row(): return SpatialAugmentor(.1), new(start=.2), PhotometricAugmentor(widths=.1)
+
+
+def test_hard_draws_take_one_step_to_where_the_student_changes_its_mind(game):
+    _, student, batch = game
+    blind, hard = Compose(*row()), HardDraws(student, *row())
+    noise, x = blind.draw(64, gen()), batch.x
+    assert torch.equal(hard.draw(64, gen()), noise)
+    drawn = noise.clone().requires_grad_()
+    student.eval()
+    def apart(made): return disagreement(student(made), student(x).detach())
+    uphill, = torch.autograd.grad(apart(blind(x, drawn)).sum(), drawn)
+    moved = hard.harder(x, noise)
+    limit = noise.abs().clamp_min(1)
+    assert torch.equal(moved, torch.maximum(torch.minimum(noise + .2*uphill.sign(), limit), -limit))
+    assert torch.equal(moved[:, 6], noise[:, 6]), 'who mixes with whom has no direction'
+    assert torch.equal(hard(x, noise), blind(x, moved)) and torch.equal(hard(x, generator=gen()), hard(x, noise))
+    with torch.no_grad():
+        before, after = (apart(a(x, noise)) for a in (blind, hard))
+        wider = apart(HardDraws(student, *row(), step=.6)(x, noise))
+    assert before.mean() < after.mean() < wider.mean() and (after > before).float().mean() > .8
+    assert torch.equal(HardDraws(student, *row(), step=0)(x, noise), blind(x, noise))
+
+
+def test_hard_draws_leave_both_models_alone_and_learn_their_own_widths(game):
+    batch, student = game[2], mlp(dropout=.5).train()
+    hard = HardDraws(student, *row())
+    assert {*hard.parameters()} == {p for part in hard.parts for p in part.parameters()} and hard.state_dict().keys() == Compose(*row()).state_dict().keys()
+    before = {k: v.clone() for k, v in student.state_dict().items()}
+    hard(batch.x, hard.draw(64, gen())).square().sum().backward()
+    assert all(p.grad is not None and (p.grad != 0).any() for p in hard.parameters())
+    assert student.training and all(p.grad is None and p.requires_grad for p in student.parameters())
+    assert all(torch.equal(v, before[k]) for k, v in student.state_dict().items())
+    with torch.no_grad(): assert not hard(batch.x, hard.draw(64, gen())).requires_grad
+    twin = hard.fixed()
+    assert type(twin) is HardDraws and not any(p.requires_grad for p in twin.parameters()) and all(p.requires_grad for p in hard.parameters())
+    noise = hard.draw(64, gen())
+    now = twin(batch.x, noise)
+    with torch.no_grad():
+        for p in student.parameters(): p.mul_(-1)
+    assert torch.equal(twin(batch.x, noise), hard(batch.x, noise)) and not torch.equal(twin(batch.x, noise), now), 'hard for the same student, as it has become'
+    assert twin.describe(batch.x) == hard.describe(batch.x) and twin.units == hard.units
+
+
 def short(augmentor, **more):
     torch.manual_seed(0)
     run = distill(pretrained('shift_cnn'), mlp(), digits()[0].subset(256), augmentor=augmentor, batch_size=64, seed=3, progress=False,
@@ -314,6 +361,19 @@ def test_distil_plays_with_each_and_a_seed_decides_all(name):
     moved = {n for n, v in run.augmentor.state_dict().items() if not torch.equal(v, before[n])}
     learning = {n for n, p in makers[name]().named_parameters() if p.requires_grad}
     assert moved == learning and bool(moved) == learns
+
+
+def test_distil_plays_with_hard_draws_of_its_own_student():
+    def play(step):
+        torch.manual_seed(0)
+        teacher, student = pretrained('shift_cnn'), mlp()
+        return distill(teacher, student, digits()[0].subset(256), augmentor=HardDraws(student, SpatialAugmentor(), step=step), epochs=3, batch_size=64,
+                       seed=3, progress=False, referee=Referee(low=0, high=1e9, student_cap=2, augmentor_cap=1, warmup=2), trace=True)
+    run, again, blind = (play(step) for step in (.3, .3, 0))
+    assert run.steps == dict(student=12, augmentor=5) and all(torch.equal(a, b) for a, b in zip(run.student.parameters(), again.student.parameters()))
+    assert (run.trace['widths'][0] != run.trace['widths'][-1]).all() and torch.equal(run.trace['images'], again.trace['images'])
+    assert not torch.equal(run.trace['images'][0], blind.trace['images'][0])
+    assert 'widths tx' in HardScrub(run).describe()
 
 
 def test_a_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
@@ -480,7 +540,7 @@ x4 = rand(4, 1, 8, 8)
     (lambda: BatchTransform(lambda x, y: x)(x4), 'transform: got one that gives Tensor'), (lambda: BatchTransform(lambda x, y: (x[:2], y))(x4), r'transform: got images of shape \(2, 1, 8, 8\)'),
     (lambda: BatchTransform(lambda x, y: (x*3, y))(x4), 'transform: got values in'), (lambda: BatchTransform(v2.MixUp(num_classes=2))(x4, torch.zeros(4, 2)), 'noise: got shape'),
     (lambda: BatchTransform(v2.MixUp(num_classes=2))(x4*2), 'x: got values in'),
-    (lambda: Compose(), 'parts: got none'), (lambda: Compose(MixAugmentor(), nn.Identity()), 'parts: got Identity'), (lambda: Compose(v2.CutMix(num_classes=2)), 'parts: got CutMix'),
+    (lambda: Compose(), 'parts: got none'), (lambda: HardDraws(None), 'parts: got none'), (lambda: HardDraws(None, MixAugmentor()), 'student: got NoneType'), (lambda: HardDraws(None, MixAugmentor(), step=-1), 'step: got -1'), (lambda: HardDraws(None, MixAugmentor(), temperature=0), 'temperature: got 0'), (lambda: Compose(MixAugmentor(), nn.Identity()), 'parts: got Identity'), (lambda: Compose(v2.CutMix(num_classes=2)), 'parts: got CutMix'),
     (lambda: Compose(MixAugmentor())(x4, torch.zeros(4, 18)), r'noise: got shape \(4, 18\), allowed are \(4, 17\)'), (lambda: Compose(MixAugmentor())(x4[0]), 'x: got shape'),
     (lambda: mix_figure(x4, x4[:2], x4, x4), 'x, partner, hard_x'), (lambda: mix_figure(x4, x4, x4[:, :, :4], x4), 'weights: got shape'),
     (lambda: mix_figure(x4, x4, x4+1, x4), 'weights: got values in'), (lambda: mix_figure(x4, x4, x4, x4, ['a']), 'labels: got 1 for 4'),

@@ -8,7 +8,7 @@ import pytest
 import torch
 import hardkd, hardkd.rivals
 import train_jobs as jobs
-from hardkd import (AUGMENTED, CORRUPTIONS, Case, Compose, Corrupting, HierarchicalVAE, Images, PixelAscent, SpatialAugmentor, VAEAugmentor, accuracy, agreement,
+from hardkd import (AUGMENTED, CORRUPTIONS, Case, Compose, Corrupting, HardDraws, HierarchicalVAE, Images, PixelAscent, SpatialAugmentor, VAEAugmentor, accuracy, agreement,
                     calibration_error, compare, compared, compared_text, contend, convergence, corrupt, differences_figure, digits, equal_seconds, hardness, judged_on, leaders, mlp, paired_interval,
                     pretrained, predict, robust_teacher, shift_cnn, translate, verdicts)
 
@@ -55,6 +55,9 @@ def test_the_factor_is_the_strength(name, few, teacher, vae):
     assert changed[0] < changed[1], changed
 
 
+def twin_of(name): return name.split(',')[0].replace('HARD', 'KD + fixed')
+
+
 @pytest.mark.parametrize('learned', [n for n in AUGMENTED if n.startswith('HARD ')])
 @pytest.mark.parametrize('factor', [.5, 1., 2.])
 def test_hard_starts_as_its_fixed_twin(learned, factor, few, teacher, vae):
@@ -62,11 +65,21 @@ def test_hard_starts_as_its_fixed_twin(learned, factor, few, teacher, vae):
     def options(name):
         torch.manual_seed(0)     # of the small networks' first weights, as in `contend`
         return AUGMENTED[name](case)
-    ours, theirs = options(learned), options(learned.replace('HARD', 'KD + fixed'))
-    start, same = (hardkd.Batch(few.x, few.y, (0,)).augmented(how['augmentor']) for how in (ours, theirs))
-    assert torch.equal(start, same) and not torch.equal(start, few.x)
-    assert any(p.requires_grad for p in ours['augmentor'].parameters()) and not any(p.requires_grad for p in theirs['augmentor'].parameters())
-    assert 'referee' in ours and 'referee' not in theirs
+    ours, theirs = options(learned), options(twin_of(learned))
+    batch = hardkd.Batch(few.x, few.y, (0,))
+    start, same = (batch.augmented(how['augmentor']).detach() for how in (ours, theirs))
+    hard, learns = [m for m in ours['augmentor'].modules() if isinstance(m, HardDraws)], not learned.endswith('widths held')
+    assert bool(hard) == (learned not in ('HARD VAE', 'HARD spatial + light, blind draws')) and torch.equal(start, same) == (not hard)
+    for part in hard: part.step = 0
+    assert torch.equal(batch.augmented(ours['augmentor']), same) and not torch.equal(same, few.x)
+    assert any(p.requires_grad for p in ours['augmentor'].parameters()) == learns and not any(p.requires_grad for p in theirs['augmentor'].parameters())
+    assert ('referee' in ours) == learns and 'referee' not in theirs
+
+
+@pytest.mark.parametrize('name', [n for n in AUGMENTED if n.startswith('HARD ')])
+def test_hard_plays_one_turn_after_ten(name, few, teacher, vae):
+    run = contend(name, teacher, small_mlp, few, vae=vae, epochs=90, batch_size=30, schedule=None, progress=False)
+    assert run.steps == dict(student=180, **({} if name.endswith('widths held') else dict(augmentor=3)))
 
 
 @pytest.mark.parametrize('record', [p.name for p in sorted((Path(hardkd.__file__).parent/'assets').glob('augment-*.json'))])
@@ -79,7 +92,7 @@ def test_shipped_records_are_of_these_contenders(record):
         rows = {r['method']: r for r in compared(path, budget=budget)}
         assert {*held['leaders']} <= {*rows} <= {'labels', 'KD', *AUGMENTED} and not any('error' in r for r in rows.values())
         if '--names' not in recipe: assert [*rows] == ['labels', 'KD', *AUGMENTED]
-        for name in (n for n in rows if n.startswith('HARD')): assert name.replace('HARD', 'KD + fixed') in rows, 'its twin beside it'
+        for name in (n for n in rows if n.startswith('HARD')): assert twin_of(name) in rows, 'its twin beside it'
         assert [r['method'] for r in compared(path, held['leaders'][1], budget)] == [*rows]
 
 
