@@ -99,7 +99,7 @@ def test_shipped_records_are_of_these_contenders(record):
 def test_leaders_are_chosen_on_held_out_images():
     def row(*held, test=0.): return dict(held=[*held], test=[test])
     result = {'labels': dict(test=[1.]), 'KD': row(.5), 'KD + shift': row(.1, .6, test=.9), 'KD + affine': row(.55, .55, test=1.), 'KD + pixel ascent': row(.7),
-              'KD + fixed spatial': row(.65), 'HARD mix': row(.1), 'HARD spatial': row(.2), 'HARD VAE': dict(error='no'), 'FitNet': row(1.)}
+              'KD + fixed spatial': row(.65), 'HARD mix': row(.1), 'HARD spatial': row(.2), 'HARD spatial + light, blind draws': row(.9), 'HARD VAE': dict(error='no'), 'FitNet': row(1.)}
     assert leaders(result) == ['KD', 'KD + shift', 'KD + pixel ascent', 'HARD spatial']
     assert leaders({k: result[k] for k in ('KD', 'KD + shift')}) == ['KD', 'KD + shift'], 'each once'
 
