@@ -319,7 +319,7 @@ def test_hard_draws_take_one_step_to_where_the_student_changes_its_mind(game):
     assert torch.equal(HardDraws(student, *row(), step=0)(x, noise), blind(x, noise))
 
 
-def test_hard_draws_leave_both_models_alone_and_learn_their_own_widths(game):
+def test_hard_draws_leave_the_student_alone_and_learn_their_own_widths(game):
     batch, student = game[2], mlp(dropout=.5).train()
     hard = HardDraws(student, *row())
     assert {*hard.parameters()} == {p for part in hard.parts for p in part.parameters()} and hard.state_dict().keys() == Compose(*row()).state_dict().keys()
