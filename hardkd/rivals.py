@@ -537,7 +537,7 @@ def differences_figure(
     if not ran: refuse('rows', f'no method beside {against}', 'those of `compared`')
     sets = {label: head for label,head in {'': 'test', 'translate_': 'translate', 'corrupted_': 'corrupted'}.items() if label + 'low' in ran[0]}
     names, look, top, said = [_wrap(r['method'], 4.4, lines=1) for r in ran], looks(['HARD', 'KD']), .75 if title else .45, []
-    left, tall = .3 + max(map(_inches, names)), .27*len(ran)
+    left, tall = .3 + max(_inches(n)*(1.12 if n.startswith('HARD') else 1) for n in names), .27*len(ran)    # bold is wider
     fig, sheet = _canvas(left + 2.9*len(sets), top+tall+.6, title, '')
     for i,name in enumerate(names): _write(sheet, left-.1, top + .27*(i+.5), name, ha='right', va='center', weight='bold' if name.startswith('HARD') else 'normal')
     for j,(label,head) in enumerate(sets.items()):
