@@ -310,8 +310,7 @@ class HardDraws(Compose):
 
     def fixed(self):  # of the same class
         "A copy whose augmentors no longer learn; its draws are as hard as before, for the same student."
-        parts = (copy.deepcopy(p).requires_grad_(False) for p in self.parts)
-        return HardDraws(*self._student, *parts, step=self.step, temperature=self.temperature)
+        return copy.deepcopy(self, {id(s): s for s in self._student}).requires_grad_(False)    # all but the student
 
     def harder(self,
         x:Tensor,      # (N,C,H,W) in [0,1]
