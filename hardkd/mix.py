@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from .data import check_images, check_number, check_same_shape, refuse
+from .hard import hardness
 from .kit import _bar, _canvas, _check_pictures, _draw_images, _inches, _numbers, _sides, _write
 from .losses import disagreement
 from .models import evaluating
@@ -296,34 +297,40 @@ class PhotometricAugmentor(Augmentor):
 # %% ../nbs/09_mix.ipynb #b5d3a1f1
 class HardDraws(Compose):
     """Augmentors, one after another, whose draws are hard for a student as it is: before it is used, each number takes a signed step towards
-    where the student changes its mind; what virtual adversarial training (arXiv 1704.03976v2) does to pixels, done to the draws."""
+    where the student changes its mind; what virtual adversarial training (arXiv 1704.03976v2) does to pixels, done to the draws. With a
+    teacher the step climbs `hardness`, as learned widths do: at the price of the teacher's gradient it spares what changes the teacher's mind."""
     def __init__(self,
-        student:nn.Module,     # (N,C,H,W) → (N,K) logits, as it is at that moment; held meanwhile
-        *parts:nn.Module,      # as in `Compose`
-        step:float=.2,         # how far each number of a draw moves, >= 0; not out of [-1,1], nor beyond where it was drawn
-        temperature:float=4.,  # softens both
+        student:nn.Module,          # (N,C,H,W) → (N,K) logits, as it is at that moment; held meanwhile
+        *parts:nn.Module,           # as in `Compose`
+        teacher:nn.Module=None,     # the same shapes; None: the student's own answer is all that counts
+        step:float=.2,              # how far each number of a draw moves, >= 0; not out of [-1,1], nor beyond where it was drawn
+        temperature:float=4.,       # softens all
+        invariance_weight:float=.1, # what the teacher's change of mind costs, >= 0
     ):
         super().__init__(*parts)
         self.step, self.temperature = check_number('step', step, 0), check_number('temperature', temperature, above=0)
+        self.invariance_weight = check_number('invariance_weight', invariance_weight, 0)
         if not isinstance(student, nn.Module): refuse('student', type(student).__name__, 'torch.nn.Module', TypeError)
-        self._student = student,    # in a tuple: its parameters are not this module's
+        if not isinstance(teacher, nn.Module | None): refuse('teacher', type(teacher).__name__, 'torch.nn.Module, or None', TypeError)
+        self._models = (student,) if teacher is None else (student, teacher)    # in a tuple: their parameters are not this module's
 
     def fixed(self):  # of the same class
         "A copy whose augmentors no longer learn; its draws are as hard as before, for the same student."
-        return copy.deepcopy(self, {id(s): s for s in self._student}).requires_grad_(False)    # all but the student
+        return copy.deepcopy(self, {id(m): m for m in self._models}).requires_grad_(False)    # all but the models
 
     def harder(self,
         x:Tensor,      # (N,C,H,W) in [0,1]
         noise:Tensor,  # (N,k) of `draw`
     )->Tensor:         # (N,k)
         "The draws after their step."
-        student, = self._student
-        with evaluating(student):
-            still = student(x)
+        with evaluating(*self._models):
+            still = self._models[-1](x)
             with torch.enable_grad():
                 drawn = noise.detach().clone().requires_grad_()
-                swayed = disagreement(student(super().forward(x, drawn)), still, self.temperature)
-                uphill, = torch.autograd.grad(swayed.sum(), drawn, materialize_grads=True)
+                hard_x = super().forward(x, drawn)
+                said, *taught = (model(hard_x) for model in self._models)
+                climbed = hardness(said, *taught, still, self.temperature, self.invariance_weight) if taught else disagreement(said, still, self.temperature)
+                uphill, = torch.autograd.grad(climbed.sum(), drawn, materialize_grads=True)
         limit = noise.abs().clamp_min(1)
         return (noise + self.step*uphill.sign()).clamp(-limit, limit)
 

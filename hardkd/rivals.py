@@ -305,7 +305,7 @@ USUAL = {'KD + shift': _with(lambda c: _affine(c.factor)), 'KD + affine': _with(
 
 # Warps, light and mixtures draw hard in HARD. A VAE does not: its network looks at the image, and a way back through it costs as much as three students.
 _DRAW_HARD = {'spatial': _hardest(_warps), 'mix': _hardest(_mixed), 'VAE': _scattered, 'spatial + VAE': lambda c: Compose(_scattered(c), _hardest(_warps)(c)),
-              'spatial + light': _hardest(_warps, _lit)}
+              'spatial + light': _hardest(_warps, _lit), 'spatial + light, teacher asked': lambda c: HardDraws(c.student, _warps(c), _lit(c), teacher=c.teacher, step=.3)}
 
 # Augmentations, all with plain distillation, strength times the factor: these, an ascent on the pixels, those that can learn but
 # may not, HARD, which starts as these do, learns, and draws what is hard; and what each half of that does alone, to explain, not to lead.

@@ -339,6 +339,24 @@ def test_hard_draws_leave_the_student_alone_and_learn_their_own_widths(game):
     assert twin.describe(batch.x) == hard.describe(batch.x) and twin.units == hard.units
 
 
+def test_with_a_teacher_hard_draws_climb_hardness(game):
+    teacher, student, batch = game
+    x, before = batch.x, {k: v.clone() for k, v in teacher.state_dict().items()}
+    alone, asked, careful = HardDraws(student, *row()), HardDraws(student, *row(), teacher=teacher), HardDraws(student, *row(), teacher=teacher, invariance_weight=30.)
+    noise = asked.draw(64, gen())
+    for augmentor, weight in ((asked, .1), (careful, 30.)):
+        drawn = noise.clone().requires_grad_()
+        made = Compose(*row())(x, drawn)
+        uphill, = torch.autograd.grad(hardness(student.eval()(made), teacher(made), teacher(x).detach(), 4., weight).sum(), drawn)
+        limit = noise.abs().clamp_min(1)
+        assert torch.equal(augmentor.harder(x, noise), torch.maximum(torch.minimum(noise + .2*uphill.sign(), limit), -limit))
+    with torch.no_grad(): change = [disagreement(teacher(a(x, noise)), teacher(x)).mean() for a in (careful, asked, alone)]
+    assert change[0] < change[1] < change[2], 'it spares what changes the teacher\'s mind'
+    assert {*asked.parameters()} == {p for part in asked.parts for p in part.parameters()} and all(p.grad is None for p in teacher.parameters())
+    assert all(torch.equal(v, before[k]) for k, v in teacher.state_dict().items())
+    assert torch.equal(asked.fixed()(x, noise), asked(x, noise)) and asked.fixed()._models == asked._models, 'the same two models, not copies'
+
+
 def short(augmentor, **more):
     torch.manual_seed(0)
     run = distill(pretrained('shift_cnn'), mlp(), digits()[0].subset(256), augmentor=augmentor, batch_size=64, seed=3, progress=False,
@@ -540,7 +558,8 @@ x4 = rand(4, 1, 8, 8)
     (lambda: BatchTransform(lambda x, y: x)(x4), 'transform: got one that gives Tensor'), (lambda: BatchTransform(lambda x, y: (x[:2], y))(x4), r'transform: got images of shape \(2, 1, 8, 8\)'),
     (lambda: BatchTransform(lambda x, y: (x*3, y))(x4), 'transform: got values in'), (lambda: BatchTransform(v2.MixUp(num_classes=2))(x4, torch.zeros(4, 2)), 'noise: got shape'),
     (lambda: BatchTransform(v2.MixUp(num_classes=2))(x4*2), 'x: got values in'),
-    (lambda: Compose(), 'parts: got none'), (lambda: HardDraws(None), 'parts: got none'), (lambda: HardDraws(None, MixAugmentor()), 'student: got NoneType'), (lambda: HardDraws(None, MixAugmentor(), step=-1), 'step: got -1'), (lambda: HardDraws(None, MixAugmentor(), temperature=0), 'temperature: got 0'), (lambda: Compose(MixAugmentor(), nn.Identity()), 'parts: got Identity'), (lambda: Compose(v2.CutMix(num_classes=2)), 'parts: got CutMix'),
+    (lambda: Compose(), 'parts: got none'), (lambda: HardDraws(None), 'parts: got none'), (lambda: HardDraws(None, MixAugmentor()), 'student: got NoneType'), (lambda: HardDraws(None, MixAugmentor(), step=-1), 'step: got -1'), (lambda: HardDraws(None, MixAugmentor(), temperature=0), 'temperature: got 0'),
+    (lambda: HardDraws(mlp(), MixAugmentor(), teacher='robust_cnn'), 'teacher: got str'), (lambda: HardDraws(mlp(), MixAugmentor(), invariance_weight=-1), 'invariance_weight: got -1'), (lambda: Compose(MixAugmentor(), nn.Identity()), 'parts: got Identity'), (lambda: Compose(v2.CutMix(num_classes=2)), 'parts: got CutMix'),
     (lambda: Compose(MixAugmentor())(x4, torch.zeros(4, 18)), r'noise: got shape \(4, 18\), allowed are \(4, 17\)'), (lambda: Compose(MixAugmentor())(x4[0]), 'x: got shape'),
     (lambda: mix_figure(x4, x4[:2], x4, x4), 'x, partner, hard_x'), (lambda: mix_figure(x4, x4, x4[:, :, :4], x4), 'weights: got shape'),
     (lambda: mix_figure(x4, x4, x4+1, x4), 'weights: got values in'), (lambda: mix_figure(x4, x4, x4, x4, ['a']), 'labels: got 1 for 4'),
