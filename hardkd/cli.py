@@ -444,8 +444,9 @@ def compare_augmentations(
     record = dict(data=data, images=images, seeds=seeds, trial=trial, leaders=first, machine=f'{torch.get_num_threads()} threads of {os.cpu_count()} cores')
     record |= {budget: {rival: compared(out/budget, rival) for rival in first if not rival.startswith('HARD')} for budget in budgets}
     if not like:
-        part = held.subset(min(500, len(held)))
-        record['convergence'] = convergence(teacher, mlp, few, part, {n: factors[n] for n in first}, result, seeds, epochs=2*epochs, batch_size=64, label_weight=0., lr=1e-3, vae=vae, progress=progress)
+        part, plain = held.subset(min(500, len(held))), first[-1].split(',')[0]    # of the HARD that leads, without what follows its comma
+        ways = {n: factors[n] for n in (*first, plain) if n in factors}
+        record['convergence'] = convergence(teacher, mlp, few, part, ways, result, seeds, epochs=2*epochs, batch_size=64, label_weight=0., lr=1e-3, vae=vae, progress=progress)
     (out/'record.json').write_text(json.dumps(record))
     for budget in budgets:
         for rival,rows in record[budget].items(): print(f'equal {budget}', compared_text(rows, rival), sep='\n')

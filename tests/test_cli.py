@@ -629,6 +629,11 @@ def test_augment(tmp_path, monkeypatch):
     assert short.code == 0 and 'seconds' not in strict(tmp_path/'short'/'record.json') and not (tmp_path/'short'/'seconds').exists(), short.err
     assert 'equal updates' in short.out and 'equal seconds' not in short.out
     assert 'held' not in (tmp_path/'like'/'updates'/'result.json').read_text(), 'nothing is chosen again'
+    plain, leader = 'HARD spatial + light', 'HARD spatial + light, teacher asked'
+    with monkeypatch.context() as m:
+        m.setattr(cli, 'leaders', lambda result: ['KD', leader])
+        both = say('augment', '--out', tmp_path/'both', *words[3:9], '--no-seconds', '--names', plain, leader)
+        assert both.code == 0 and {*strict(tmp_path/'both'/'record.json')['convergence']} == {'KD', leader, plain}, 'the way of its plain form too'
     monkeypatch.setattr(cli, 'fashion', lambda root: (train, test))
     monkeypatch.setattr(cli, 'robust_teacher', partial(hardkd.robust_teacher, epochs=.5))
     monkeypatch.setattr(cli, '_train_vae', lambda data, progress: hardkd.HierarchicalVAE(width=4).eval())
