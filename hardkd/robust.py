@@ -309,7 +309,7 @@ def convergence_figure(
     reached = {m: [until(h[k], bands[m].mean(0), level) for k in ('updates', 'seconds')] for m,h in histories.items()}
     told = {m: 'not reached' if u is None else f'after {u:,.0f} updates, {s:,.3g} s' for m,(u,s) in reached.items()}
     floor, best = max(0., min(level-.1, *(v[:,-1].min()-.01 for v in bands.values()))), max(v.max() for v in bands.values())
-    words = {m: f'{_wrap(m, 2.2, lines=1)}\n{t}' for m,t in told.items()}
+    words = {m: f'{_wrap(m, 2.8, lines=1)}\n{t}' for m,t in told.items()}
     fig, sheet = _canvas(7.9 + max(map(_inches, words.values())), top+.6 + max(2.8, .36*len(bands)), title,
                          f"{against}'s best accuracy, {level:.1%}, reached by " + '; '.join(f'{m} {t}' for m,t in told.items()))
     for i,(key,unit) in enumerate(dict(updates='student updates', seconds='seconds').items()):
