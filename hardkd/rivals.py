@@ -275,7 +275,9 @@ def _learned(make):
     "The augmentor plays one turn after ten of the student's."
     return lambda c: dict(augmentor=make(c), invariance_weight=.1, augmentor_lr=.003, referee=Referee(0., 1., student_cap=10, augmentor_cap=1, warmup=150))
 
-def _hardest(*makers): return lambda c: HardDraws(c.student, *(make(c) for make in makers))
+def _hardest(*makers, asked=False):
+    "Drawn hard by the student's own answer, or with the teacher asked; there by the step that was tried on held-out digits and clothes."
+    return lambda c: HardDraws(c.student, *(make(c) for make in makers), **(dict(teacher=c.teacher, step=.3) if asked else {}))
 
 _SMOOTH = v2.InterpolationMode.BILINEAR
 
@@ -304,9 +306,8 @@ USUAL = {'KD + shift': _with(lambda c: _affine(c.factor)), 'KD + affine': _with(
          'KD + RandomErasing': _with(lambda c: v2.RandomErasing(min(1, .5*c.factor)))}
 
 # Warps, light and mixtures draw hard in HARD. A VAE does not: its network looks at the image, and a way back through it costs as much as three students.
-# The step of the one that asks the teacher, .3, is the one that was tried on held-out digits and clothes.
 _DRAW_HARD = {'spatial': _hardest(_warps), 'mix': _hardest(_mixed), 'VAE': _scattered, 'spatial + VAE': lambda c: Compose(_scattered(c), _hardest(_warps)(c)),
-              'spatial + light': _hardest(_warps, _lit), 'spatial + light, teacher asked': lambda c: HardDraws(c.student, _warps(c), _lit(c), teacher=c.teacher, step=.3)}
+              'spatial + light': _hardest(_warps, _lit), 'spatial + light, teacher asked': _hardest(_warps, _lit, asked=True)}
 
 # Augmentations, all with plain distillation, strength times the factor: these, an ascent on the pixels, those that can learn but
 # may not, HARD, which starts as these do, learns, and draws what is hard; and what each half of that does alone, to explain, not to lead.
@@ -538,9 +539,10 @@ def differences_figure(
     if not ran: refuse('rows', f'no method beside {against}', 'those of `compared`')
     sets = {label: head for label,head in {'': 'test', 'translate_': 'translate', 'corrupted_': 'corrupted'}.items() if label + 'low' in ran[0]}
     names, look, top, said = [_wrap(r['method'], 4.4, lines=1) for r in ran], looks(['HARD', 'KD']), .75 if title else .45, []
-    left, tall = .3 + max(_inches(n)*(1.12 if n.startswith('HARD') else 1) for n in names), .27*len(ran)    # bold is wider
+    weights = ['bold' if n.startswith('HARD') else 'normal' for n in names]
+    left, tall = .3 + max(_inches(n, weight=w) for n,w in zip(names, weights)), .27*len(ran)
     fig, sheet = _canvas(left + 2.9*len(sets), top+tall+.6, title, '')
-    for i,name in enumerate(names): _write(sheet, left-.1, top + .27*(i+.5), name, ha='right', va='center', weight='bold' if name.startswith('HARD') else 'normal')
+    for i,(name,w) in enumerate(zip(names, weights)): _write(sheet, left-.1, top + .27*(i+.5), name, ha='right', va='center', weight=w)
     for j,(label,head) in enumerate(sets.items()):
         ax = _axes(fig, left + 2.9*j, top, 2.65, tall, xlabel=f'minus {against}, percentage points')
         _write(sheet, left + 2.9*j, top-.08, head, 10, va='bottom', weight='bold')
