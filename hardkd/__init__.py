@@ -1,47 +1,97 @@
 """Teach, explore and use knowledge distillation with learned hard augmentations.
 
-Kept by hand (nbdev leaves it alone). `import hardkd` loads nothing heavy: the first public name that is asked for
-(`hardkd.digits`, `from hardkd import digits`, `from hardkd import *`) loads the modules below, in this order.
-A later module's name wins: `hardkd.distill` is the front door of `hardkd.hard`.
+Kept by hand (nbdev leaves it alone). `from hardkd import *` gives what a user of the library types: the names below.
+Each is loaded when it is first asked for, with the module that it stands in; everything else is reached by its module
+(`hardkd.experiments.comparison.compare`). `import hardkd` by itself loads nothing heavy.
 """
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 __version__ = '0.1.0'
-_modules = ['data', 'kit', 'models', 'losses', 'train', 'shift', 'spatial', 'hard', 'mix', 'vae', 'icd', 'robust', 'rivals']
-_names = {}
+
+_names = {
+    'data': 'Images digits fashion idx_set images_from_bytes in_memory vision_set',
+    'models': 'Normalised accuracy check_models cnn logits_and_features mlp predict resnet18 shift_cnn tiny_student vit',
+    'weights': 'pretrained pretrained_names save_pretrained',
+    'losses': 'agreement disagreement kd_loss soften',
+    'run': 'Batch NotFinite Run',
+    'train': 'Player Referee StudentLoss fit one_cycle play',
+    'shift': 'equivariance_error invariance_error shift_batch shift_map shifted_views translate',
+    'augmentor': 'Augmentor BatchTransform Compose',
+    'spatial': 'GENERATORS SpatialAugmentor warp',
+    'hard': 'AugmentorLoss distill hardness student_sensitivity',
+    'mix': 'MixAugmentor',
+    'draws': 'HardDraws PhotometricAugmentor',
+    'vae': 'HierarchicalVAE VAEAugmentor train_vae',
+    'icd': 'ICDLoss ICDTerm contrastive_loss icd_terms invariance_penalty',
+    'figures.images': 'image_grid',
+    'figures.charts': 'curves probability_bars widths_figure',
+    'figures.page': 'html_page table_html',
+    'views.doctor': 'doctor',
+    'views.temperature_dial': 'TemperatureDial',
+    'views.loss_ledger': 'LossLedger',
+    'views.shift_map': 'ShiftMap shift_map_figure',
+    'views.push_the_digit': 'PushTheDigit',
+    'views.disagreement_map': 'DisagreementMap',
+    'views.hard_scrub': 'HardScrub',
+    'views.augmentor_cloud': 'AugmentorCloud',
+    'views.vae_scrub': 'VaeScrub',
+    'views.icd_matrix': 'IcdMatrix',
+    'views.embedding_duel': 'EmbeddingDuel',
+    'experiments.corruptions': 'CORRUPTIONS corrupt robust_teacher',
+    'experiments.robustness': 'calibration_error corruption_table linear_probe paired_interval',
+    'experiments.figures': 'corruption_figure',
+    'experiments.rivals': 'rival_term',
+    'experiments.records': 'compared compared_text',
+}
+_home = {name: module for module, names in _names.items() for name in names.split()}
+__all__ = sorted(_home)
 
 if TYPE_CHECKING:
-    from .data import *
-    from .kit import *
-    from .models import *
-    from .losses import *
-    from .train import *
-    from .shift import *
-    from .spatial import *
-    from .hard import *
-    from .mix import *
-    from .vae import *
-    from .icd import *
-    from .robust import *
-    from .rivals import *
-
-
-def _load():
-    "Every public name with what it stands for."
-    if not _names:
-        exports = [import_module(f'.{module}', __name__) for module in _modules]
-        _names.update({name: getattr(module, name) for module in exports for name in module.__all__})
-    return _names
+    from .data import Images, digits, fashion, idx_set, images_from_bytes, in_memory, vision_set
+    from .models import (
+        Normalised, accuracy, check_models, cnn, logits_and_features, mlp, predict, resnet18, shift_cnn,
+        tiny_student, vit)
+    from .weights import pretrained, pretrained_names, save_pretrained
+    from .losses import agreement, disagreement, kd_loss, soften
+    from .run import Batch, NotFinite, Run
+    from .train import Player, Referee, StudentLoss, fit, one_cycle, play
+    from .shift import equivariance_error, invariance_error, shift_batch, shift_map, shifted_views, translate
+    from .augmentor import Augmentor, BatchTransform, Compose
+    from .spatial import GENERATORS, SpatialAugmentor, warp
+    from .hard import AugmentorLoss, distill, hardness, student_sensitivity
+    from .mix import MixAugmentor
+    from .draws import HardDraws, PhotometricAugmentor
+    from .vae import HierarchicalVAE, VAEAugmentor, train_vae
+    from .icd import ICDLoss, ICDTerm, contrastive_loss, icd_terms, invariance_penalty
+    from .figures.images import image_grid
+    from .figures.charts import curves, probability_bars, widths_figure
+    from .figures.page import html_page, table_html
+    from .views.doctor import doctor
+    from .views.temperature_dial import TemperatureDial
+    from .views.loss_ledger import LossLedger
+    from .views.shift_map import ShiftMap, shift_map_figure
+    from .views.push_the_digit import PushTheDigit
+    from .views.disagreement_map import DisagreementMap
+    from .views.hard_scrub import HardScrub
+    from .views.augmentor_cloud import AugmentorCloud
+    from .views.vae_scrub import VaeScrub
+    from .views.icd_matrix import IcdMatrix
+    from .views.embedding_duel import EmbeddingDuel
+    from .experiments.corruptions import CORRUPTIONS, corrupt, robust_teacher
+    from .experiments.robustness import calibration_error, corruption_table, linear_probe, paired_interval
+    from .experiments.figures import corruption_figure
+    from .experiments.rivals import rival_term
+    from .experiments.records import compared, compared_text
 
 
 def __getattr__(name):
-    if name == '__all__': return sorted(_load())
-    if name in _modules: return import_module(f'.{name}', __name__)
-    if name.startswith('_') or name not in _load():
-        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    return _names[name]
+    if name in _home:
+        value = getattr(import_module(f'.{_home[name]}', __name__), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
 
 
 def __dir__():
-    return sorted({*globals(), *_load()})
+    return sorted({*globals(), *__all__})

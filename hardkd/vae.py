@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Gaussian', 'reparameterise', 'kl_gauss', 'bernoulli_nll', 'LogisticNll', 'HierarchicalVAE', 'train_vae', 'minus_elbo',
-           'levels_figure', 'VAEAugmentor', 'vae_scrub_figure', 'VaeScrub']
+           'VAEAugmentor']
 
 # %% ../nbs/10_vae.ipynb #9adf38dc
 import copy, math, time
@@ -14,13 +14,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from tqdm.auto import tqdm
-from .data import Images, check_images, check_number, check_one_of, refuse
-from .kit import (View, _canvas, _check_pictures, _draw_bars, _draw_images, _inches, _wrap, _write, closest, looks, module_text, question,
-                        to_bytes)
-from .mix import _noise_for
-from .models import _MAKERS, device_of, evaluating, predict, view_models
-from .spatial import Augmentor
-from .train import NotFinite, _own_chance, seed_of
+from .core.checks import check_images, check_number, check_one_of, refuse
+from .core.seeds import seed_of
+from .data import Images
+from .models import device_of
+from .weights import MAKERS
+from .run import NotFinite
+from .augmentor import Augmentor, noise_for
 
 # %% ../nbs/10_vae.ipynb #0007cdb6
 class Gaussian(NamedTuple):
@@ -203,7 +203,7 @@ class HierarchicalVAE(nn.Module):
         eps = self.split(self.draw(n, generator))
         return self.descend(lambda i, prior, *_: reparameterise(prior, eps[i]), n=n)[0].sigmoid()
 
-_MAKERS['vae'] = HierarchicalVAE     # so that `pretrained('vae')` knows what to make
+MAKERS['vae'] = HierarchicalVAE     # so that `pretrained('vae')` knows what to make
 
 # %% ../nbs/10_vae.ipynb #7524990a
 def train_vae(
@@ -260,22 +260,6 @@ def minus_elbo(
     with torch.no_grad(): parts = [vae.elbo(x.to(device_of(vae)), vae.draw(len(x), chance)) for x in data.x.split(250)]
     nll, kl = (torch.cat(v).double().mean(0) for v in zip(*parts))
     return dict(nats=(nll + kl.sum()).item(), nll=nll.item(), **_told(vae, kl))
-
-# %% ../nbs/10_vae.ipynb #612d6fd1
-def levels_figure(
-    rows:dict,       # what was done → (N,C,H,W) images in [0,1]
-    title:str='What each level changes',
-):                   # Figure
-    "The same images in a row for each thing that was done to them."
-    shapes = {name: tuple(_check_pictures(f'rows[{name!r}]', images).shape) for name,images in rows.items()}
-    if len({*shapes.values()}) != 1: refuse('rows', f'shapes {shapes}', 'equal ones')
-    n, size = len(next(iter(rows.values()))), .62
-    fig, sheet = _canvas(2.3 + n*(size+.06), .7 + len(rows)*(size+.08), title, f"{n} images: {', '.join(rows)}")
-    for i,(name,images) in enumerate(rows.items()):
-        y = .55 + i*(size+.08)
-        _write(sheet, .15, y+size/2, _wrap(name, 1.8), va='center')
-        _draw_images(sheet, 2.1, y, images, size, size+.06, 1, n)
-    return fig
 
 # %% ../nbs/10_vae.ipynb #77189969
 class _Mover(nn.Module):
@@ -339,7 +323,7 @@ class VAEAugmentor(Augmentor):
         generator:torch.Generator=None,  # for the drawing
     )->Tensor:                           # (N,C,H,W) in [0,1]
         "The images drawn again, with their levels moved."
-        noise = _noise_for(self, x, noise, generator, self.columns)
+        noise = noise_for(self, x, noise, generator, self.columns)
         return self._descend(x, noise)[0].sigmoid().to(x.dtype)
 
     def moves(self,
@@ -364,200 +348,3 @@ class VAEAugmentor(Augmentor):
         "How far each level moves and scatters on these images, in units of its prior's standard deviation."
         with torch.no_grad(): moves = self.moves(x)
         return ', '.join(f'{name}: moves by {move:.2f} sd, scatters by {spread:.2f} sd' for name,(move,spread) in moves.items())
-
-# %% ../nbs/10_vae.ipynb #4a11e5db
-def _cut(text, n): return str(text) if len(str(text)) <= n else str(text)[:n-1] + '…'
-
-def vae_scrub_figure(
-    pictures:dict,  # what it is → (C,H,W) in [0,1]; the bars are of the last one
-    said:dict,      # 'teacher' and one student → (pictures,K) probabilities
-    classes,        # K names
-    title='',       # one line above
-    caption='',     # said below
-):                  # Figure
-    "An image, its reconstruction, the perturbed one; and what both models say of each."
-    for name,x in pictures.items(): _check_pictures(f'pictures[{name!r}]', x[None])
-    if len(said) != 2: refuse('said', f'{len(said)} models', 'two: teacher and one student')
-    for name,p in said.items():
-        if p.shape != (len(pictures), len(classes)): refuse(f'said[{name!r}]', f'shape {tuple(p.shape)}', f'{(len(pictures), len(classes))}')
-    shown = sorted(torch.stack([p[-1] for p in said.values()]).amax(0).topk(min(5, len(classes)))[1].tolist())
-    names = [_cut(classes[k], 16) for k in shown]
-    left = .35 + 1.75*len(pictures) + max(map(_inches, names))
-    fig, sheet = _canvas(left+3.6, 4.05, title, caption)
-    for i,(name,x) in enumerate(pictures.items()):
-        _write(sheet, .15+1.75*i, .55, _wrap(name, 1.65, lines=1))
-        _draw_images(sheet, .15+1.75*i, .8, x[None], 1.5, 1.6, 1, 1)
-        for j,(who,p) in enumerate(said.items()): _write(sheet, .15+1.75*i, 2.4+.2*j, f'{_cut(who, 7)}: {_cut(classes[p[i].argmax()], 8)}, {p[i].max():.0%}')
-    for i,name in enumerate(names): _write(sheet, left-.1, .85+.38*(i+.5), name, ha='right', va='center')
-    _draw_bars(fig, left, .85, .38*len(shown), {name: p[-1].numpy() for name,p in said.items()}, shown)
-    _write(sheet, .15, 3.3, _wrap(caption, fig.get_figwidth()-.3, lines=4))
-    return fig
-
-# %% ../nbs/10_vae.ipynb #326cd4ef
-_REACH = dict(learned=(0., 2.), drawn=(-2., 2.))
-_ALONE = dict(learned='Each level alone, moved by 2 × its learned move', drawn='Each level alone, moved by −2 and by +2 sd',
-              swap='Each level alone, taken from each other image')
-
-def _again(vae, seen, at, pick):
-    "(M,C,H,W) bytes: images at[m] drawn again, where pick(rows, i, prior, posterior, look) says latent group i of these rows."
-    return torch.cat([to_bytes(vae.descend(lambda i, p, q, h, own: pick(rows, i, p, q, h+own), [s[at[rows]] for s in seen])[0].sigmoid())
-                      for rows in torch.arange(len(at), device=at.device).split(250)])
-
-def _moved(vae, seen, stops, levels, unit):
-    "(n,P^g,C,H,W) bytes: each image with each combination of stops of g levels, the last the fastest; unit(images, i, look): group i's move at stop 1."
-    every = torch.cartesian_prod(*[torch.tensor(stops)]*len(levels)).view(-1, len(levels)).to(seen[0])
-    at, amount = torch.arange(len(seen[0]), device=every.device).repeat_interleave(len(every)), every.repeat(len(seen[0]), 1)
-    def pick(rows, i, prior, posterior, look):
-        if vae.level[i] not in levels: return posterior.mean
-        return posterior.mean + amount[rows,levels.index(vae.level[i])].view(-1,1,1,1)*prior.log_sd.exp()*unit(at[rows], i, look)
-    return _again(vae, seen, at, pick).unflatten(0, (-1, len(every)))
-
-def _swapped(vae, seen):
-    "(n,n-1,2^L-2,C,H,W) bytes: each image with another one's means in some levels, the bits of 1, 2, ...; finer ones are read off the image again."
-    n, means = len(seen[0]), [z for *_,z in vae.descend(lambda i, p, q, *_: q.mean, seen)[1]]
-    some = range(1, 2**len(vae.names)-1)
-    at, other, mask = torch.tensor([(i, j, m) for i in range(n) for j in range(n) if j != i for m in some], device=seen[0].device).T
-    def pick(rows, i, prior, posterior, look): return torch.where((mask[rows]>>vae.level[i] & 1).bool().view(-1,1,1,1), means[i][other[rows]], posterior.mean)
-    return _again(vae, seen, at, pick).unflatten(0, (n, n-1, len(some)))
-
-class VaeScrub(View):
-    "Original, reconstruction, perturbed: each level of a VAE moved by hand, and what both models say. Recorded: it needs no kernel."
-    _esm = module_text('vae_scrub')
-
-    def __init__(self,
-        teacher:nn.Module,            # (N,C,H,W) → (N,K) logits
-        students,                     # a model of the same classes, or {name: model}
-        vae:HierarchicalVAE,          # of the images' shape
-        data:Images,                  # images with labels
-        augmentor:VAEAugmentor=None,  # of this VAE: its own move, without scatter, is offered too
-        limit:int=12,                 # images at most, spread over the data
-        group:str='',                 # views of one group share image and student
-        seed:int=0,                   # of the random directions: one an image, 1 sd long (root mean square) in each latent group
-    ):
-        for name,v,kind in ('vae', vae, HierarchicalVAE), ('augmentor', augmentor or VAEAugmentor, VAEAugmentor):
-            if not isinstance(v, kind) and v is not kind: refuse(name, type(v).__name__, kind.__name__, TypeError)
-        models = view_models(teacher, students, data)
-        if data.x.shape[1:] != vae.shape: refuse('data', f'images {tuple(data.x.shape[1:])}', f'{vae.shape}, as of the VAE')
-        same = augmentor.vae.state_dict() if augmentor else {}
-        if augmentor and (augmentor.vae.level != vae.level or not all(torch.equal(v.cpu(), same[k].cpu()) for k,v in vae.state_dict().items())):
-            refuse('augmentor', 'one of another VAE', 'those made for `vae`')
-        check_number('seed', seed, 0, whole=True)
-        self.data = data.subset(min(check_number('limit', limit, 1, whole=True), len(data)))
-        self.names, self.levels, L = list(models), list(vae.names), len(vae.names)
-        self.moving = (dict(learned=[k for k in range(L) if vae.names[k] in augmentor.levels]) if augmentor else {}) | dict(drawn=[*range(L)])
-        self.stops = self._stops()
-        pictures, length = self._recorded(vae, augmentor, seed)
-        said = {way: torch.stack([predict(m, x.flatten(0, -4)/255.).softmax(1) for m in models.values()], 1).unflatten(0, x.shape[:-3]) for way,x in pictures.items()}
-        self.recorded = dict(pictures=pictures, probs={way: to_bytes(p) for way,p in said.items()}, said={way: p.argmax(-1) for way,p in said.items()})
-        self.counts = {way: [self._counts(way, s) for s in range(1, len(models))] for way in pictures if way != 'original'}
-        way, arrays = next(iter(self.moving)), pictures | dict(label=self.data.y, length=length)
-        for what in 'probs', 'said': arrays |= {f'{way}_{what}': v for way,v in self.recorded[what].items()}
-        only = [row[2] for row in self.counts[way][0]]
-        best = only.index(max(only))
-        asked = question(f'Each level moved alone, as far as it goes: which one most often fools {self.names[1]!r}, but not the teacher?',
-                         [*self.levels, 'none'], best if only[best] else L, self._summary(way, 1))
-        super().__init__('Which level fools the student but not the teacher?', arrays, self._example(way, best), asked,
-                         f'{len(self.data)} of {len(data)} images; seed {seed} of the random directions', group, ('image', 'student'), names=self.names,
-                         looks=looks(self.names), classes=self.data.classes, levels=self.levels, stops=self.stops, moving=self.moving, counts=self.counts, alone=_ALONE)
-
-    def _stops(self):
-        "Where each way's sliders stop: as many stops as fit."
-        n, L, each = len(self.data), len(self.levels), self.data.x[0].numel() + len(self.names)*(len(self.data.classes)+4)
-        def size(n, P): return each*n*(1 + sum(P**len(g) for g in self.moving.values()) + (n-1)*(2**L-2))/1e6
-        for P in 9, 5, 3:
-            if size(n, P) <= 4.5: return {way: torch.linspace(*_REACH[way], P).tolist() for way in self.moving}
-        most = sum(size(k, 3) <= 4.5 for k in range(1, n))
-        refuse('limit' if most else 'data', f"{n} images of {'x'.join(map(str, self.data.x.shape[1:]))} with {L} levels ({size(n, 3):.1f} MB)", f'at most {most} images here' if most else 'smaller images or fewer classes')
-
-    def _recorded(self, vae, augmentor, seed):
-        "All pictures in bytes, and how long the learned moves are: (n,L) in sd, root mean square."
-        device, length = device_of(vae), torch.zeros(len(self.data), len(self.levels))
-        x, found = self.data.x.to(device), dict(original=to_bytes(self.data.x))
-        with evaluating(*filter(None, (vae, augmentor))):
-            seen = vae.encode(x)
-            drawn = [z/z.square().mean((1,2,3), True).sqrt() for z in vae.split(vae.draw(len(x), torch.Generator().manual_seed(seed)))]
-            if augmentor:
-                length[:,self.moving['learned']] = torch.tensor([[m.item() for m,_ in augmentor.moves(one[None].to(device_of(augmentor))).values()] for one in x])
-                found['learned'] = _moved(vae, seen, self.stops['learned'], self.moving['learned'],
-                                          lambda at, i, look: augmentor.movers[str(i)](look.to(device_of(augmentor)), augmentor.reach)[0].to(device))
-            found['drawn'] = _moved(vae, seen, self.stops['drawn'], self.moving['drawn'], lambda at, i, look: drawn[i][at])
-            if len(self.levels) > 1 and len(x) > 1: found['swap'] = _swapped(vae, seen)
-        return found, length
-
-    def _find(self, image, way='drawn', at=None, partner=0, swapped=()):
-        "Where a picture is recorded: the array, and the index there; without `at` at rest."
-        if way == 'original': return way, (image,)
-        if way == 'swap':
-            mask = sum(2**k for k,on in enumerate(swapped) if on)*(partner != image)
-            if 0 < mask < 2**len(self.levels)-1: return way, (image, partner - (partner > image), mask-1)
-            return self._find(partner if mask else image)
-        index = 0
-        for k in self.moving[way]: index = index*len(self.stops[way]) + closest(at[k] if at else 0., self.stops[way])
-        return way, (image, index)
-
-    def _of(self, what, *place): way, index = self._find(*place); return self.recorded[what][way][index]
-
-    def _ends(self, way, level): return [[end*(k == level) for k in range(len(self.levels))] for end in _REACH[way] if end]
-
-    def _alone(self, what, way, level):
-        "(n,tries,...) of all images where one level alone goes as far as it does, or is swapped; and (n,1,...) at rest."
-        now = self.recorded[what][way]
-        return now[:,:,2**level-1] if way == 'swap' else now[:,[self._find(0, way, at)[1][1] for at in self._ends(way, level)]], self.recorded[what]['drawn'][:,[self._find(0)[1][1]]]
-
-    def _counts(self, way, student):
-        "For each level: how often teacher, student, only the student say something else than at rest; and tries."
-        moved = (torch.ne(*self._alone('said', way, k)).flatten(0, 1) for k in range(len(self.levels)))
-        return [[t.sum().item(), s.sum().item(), (s & ~t).sum().item(), len(t)] for t,s in (m[:,[0,student]].T for m in moved)]
-
-    def _example(self, way, level):
-        "Where the view opens: where moving this level alone fools only the first student, and the teacher is surest."
-        t, s, *_ = torch.ne(*self._alone('said', way, level)).unbind(-1)
-        score = 2.*(s & ~t) + self._alone('probs', way, level)[0][:,:,0].amax(-1)/255
-        image, end = divmod(score.argmax().item(), score.shape[1])
-        partner = max((i for i in range(len(self.data)) if i != image), key=lambda i: (self.data.y[i] != self.data.y[image]).item(), default=0)
-        return dict(image=image, way=way, at=self._ends(way, level)[end], partner=partner, swapped=[k == level for k in range(len(self.levels))], student=1)
-
-    def _summary(self, way, s, full=True):
-        "What each level alone does to student s."
-        rows = self.counts[way][s-1]
-        only = f"{_ALONE[way]}: only {self.names[s]} changes its mind in {', '.join(f'{row[2]} of {row[3]} ({name})' for name,row in zip(self.levels, rows))}"
-        return only + (f"; the teacher in {', '.join(str(row[0]) for row in rows)}, {self.names[s]} in {', '.join(str(row[1]) for row in rows)}." if full else '.')
-
-    def _now(self):
-        "The place, made safe: image, partner, way and student, and where its picture is recorded."
-        at, n = self.place, len(self.data)
-        image, partner = (at[k] if 0 <= at[k] < n else 0 for k in ('image', 'partner'))
-        way = at['way'] if at['way'] in self.counts else 'drawn'
-        return image, partner, way, max(1, min(at['student'], len(self.names)-1)), (image, way, at['at'], partner, at['swapped'])
-
-    def _caption(self):
-        image, partner, way, student, now = self._now()
-        def who(i): return f"mage {i} ('{self.data.classes[self.data.y[i]]}')"
-        if way == 'swap': moved = [name for name,on in zip(self.levels, now[-1]) if on and partner != image]
-        else:
-            goes = {self.levels[k]: self.stops[way][closest(now[2][k], self.stops[way])] for k in self.moving[way]}
-            moved = [f"{name} by {f'{v:g} × its learned move' if way == 'learned' else f'{v:+g} sd'.replace('-', '−')}" for name,v in goes.items() if v]
-        says, other = [], []
-        for m in 0, student:
-            k, before = (self._of('said', *place)[m].item() for place in (now, (image,)))
-            other.append(k != before)
-            says.append(f"{self.names[m]} says {self.data.classes[k]} ({self._of('probs', *now)[m,k]/2.55:.0f} %)" + other[-1]*f' instead of {self.data.classes[before]}')
-        end = ('Neither changes its mind', f'Only {self.names[student]} changes its mind', 'Only the teacher changes its mind', 'Both change their minds')[2*other[0]+other[1]]
-        words = f"I{who(image)}, {', '.join(moved) or 'nothing moved'}" + (way == 'swap' and moved != [])*f' from i{who(partner)}'
-        return f"{words}: {', '.join(says)}. {end}. {self._summary(way, student, False)}"
-
-    def figure(self):
-        image, partner, way, student, now = self._now()
-        places = {'original': (image, 'original'), 'reconstruction': (image,), **({f'image {partner}, again': (partner,)} if way == 'swap' else {}),
-                  'swapped' if way == 'swap' else 'perturbed': now}
-        said = {self.names[m]: torch.stack([self._of('probs', *place)[m]/255. for place in places.values()]) for m in (0, student)}
-        pictures = {name: self._of('pictures', *place)/255. for name,place in places.items()}
-        return vae_scrub_figure(pictures, said, self.data.classes, self.state['title'], self._caption())
-
-    def describe(self):
-        return '\n'.join([f"{self.state['title']} {len(self.data)} images; levels, coarse first: {', '.join(self.levels)}.", self._caption(),
-                          *(self._summary(way, s) for way in self.counts for s in range(1, len(self.names)))])
-
-    def to_frame(self):
-        return [dict(way=way, student=self.names[s], level=name, tries=m, teacher_changes=t/m, student_changes=v/m, only_student_changes=only/m)
-                for way,students in self.counts.items() for s,rows in enumerate(students, 1) for name,(t,v,only,m) in zip(self.levels, rows)]

@@ -466,9 +466,9 @@ def test_dark_theme_is_readable(notebook):
     assert notebook.errors == []
 
 
-LESSONS = {'04_losses': ['TemperatureDial', 'LossLedger'], '05_train': ['LossLedger'], '06_shift': ['ShiftMap', 'PushTheDigit'],
-           '08_hard': ['HardScrub', 'DisagreementMap', 'AugmentorCloud'],
-           '09_mix': ['HardScrub'], '10_vae': ['HardScrub', 'VaeScrub'], '11_icd': ['IcdMatrix', 'EmbeddingDuel']}
+LESSONS = {'03_losses': ['TemperatureDial', 'LossLedger'], '04_train': ['LossLedger'], '05_shift': ['ShiftMap', 'PushTheDigit'],
+           '07_hard': ['HardScrub', 'DisagreementMap', 'AugmentorCloud'],
+           '08_mix': ['HardScrub'], '10_vae': ['HardScrub', 'VaeScrub'], '11_icd': ['IcdMatrix', 'EmbeddingDuel']}
 
 
 def test_every_lesson_with_a_view_is_opened():
@@ -516,4 +516,4 @@ def test_lesson_in_jupyterlab(lab, lesson, capsys):
         stills = [o for c in json.loads(nb.path.read_text())['cells'] for o in c.get('outputs', ()) if 'hardkd-still' in str(o.get('data', {}).get('text/html'))]
         assert len(stills) == len(titles), 'the picture of each view is in the file'
     finally: nb.close()
-    if lesson == '04_losses': check_pictures_without_kernel(lab, lesson, len(titles))
+    if lesson == '03_losses': check_pictures_without_kernel(lab, lesson, len(titles))

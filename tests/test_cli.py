@@ -13,7 +13,7 @@ from torchvision import datasets
 import hardkd
 from hardkd import cli, train as loop
 from hardkd.data import digits
-from hardkd.models import pretrained
+from hardkd.weights import pretrained
 from hardkd.spatial import GENERATORS, SpatialAugmentor
 from test_data import write_mnist
 from test_kit import close, dome, held, images, maps_of, ramp, said, story

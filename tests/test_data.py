@@ -8,6 +8,8 @@ from PIL import Image
 from torch.utils.data import DataLoader, Subset, TensorDataset
 from torchvision import datasets
 from hardkd.data import *
+from hardkd.core.assets import *
+from hardkd.core.checks import *
 from hardkd.data import _sets
 
 settings.register_profile('hardkd', deadline=None, derandomize=True, max_examples=50)

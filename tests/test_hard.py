@@ -11,9 +11,11 @@ import hardkd
 from hardkd import train as loop
 from hardkd.data import Images, digits
 from hardkd.hard import AugmentorLoss, distill, hardness, student_sensitivity
-from hardkd.models import mlp, pretrained
+from hardkd.models import mlp
+from hardkd.weights import pretrained
 from hardkd.spatial import GENERATORS, SpatialAugmentor
-from hardkd.train import Batch, Referee
+from hardkd.run import Batch
+from hardkd.train import Referee
 
 settings.register_profile('hardkd', deadline=None, derandomize=True, max_examples=50)
 settings.load_profile('hardkd')

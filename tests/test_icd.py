@@ -9,7 +9,8 @@ from torch.autograd import gradcheck
 from hypothesis import given, settings, strategies as st
 import hardkd, train_jobs as jobs
 from hardkd import ICDLoss, ICDTerm, contrastive_loss, icd_terms, invariance_penalty, kd_loss
-from hardkd.train import Batch, StudentLoss
+from hardkd.run import Batch
+from hardkd.train import StudentLoss
 
 JOBS = Path(jobs.__file__)
 ALONE = os.environ | dict(OMP_NUM_THREADS='1')

@@ -6,11 +6,13 @@ from html.parser import HTMLParser
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
-from hardkd.cli import method_dots, story_figure, verdict
-from hardkd.kit import (LOOKS, STUDENT, TEACHER, Html, curves, figure_html, figure_png, html_page, image_grid, looks,
-    nudge, probability_bars, table_html)
-from hardkd.shift import shift_map_figure
-from hardkd.spatial import widths_figure
+from hardkd.experiments.figures import method_dots, story_figure, verdict
+from hardkd.figures.style import LOOKS, STUDENT, TEACHER, figure_png, looks
+from hardkd.figures.page import Html, figure_html, html_page, table_html
+from hardkd.figures.charts import curves, nudge, probability_bars
+from hardkd.figures.images import image_grid
+from hardkd.views.shift_map import shift_map_figure
+from hardkd.figures.charts import widths_figure
 
 LONG = 'KD + fixed affine warps of the same mean width, at an equal budget of images and of turns'
 EVIL = '<script>alert("1")</script> & $x_{$'
@@ -365,7 +367,7 @@ def test_figures_leave_no_trace():
         import matplotlib
         params = dict(matplotlib.rcParams)
         kit.figure_png(kit.curves({'a': x[:, 0, 0]}, log=True, title='t'))
-        from hardkd.shift import shift_map_figure
+        from hardkd.views.shift_map import shift_map_figure
         kit.figure_png(shift_map_figure({'a': torch.eye(3)}))
         assert dict(matplotlib.rcParams) == params and 'matplotlib.pyplot' not in sys.modules
         assert torch.equal(gen, torch.get_rng_state())'''

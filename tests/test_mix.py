@@ -7,12 +7,19 @@ from hypothesis import given, settings, strategies as st
 from torch import nn
 from torchvision.transforms import v2
 from hardkd.data import digits
-from hardkd.hard import AugmentorLoss, HardScrub, distill, hardness
-from hardkd.mix import BatchTransform, Compose, HardDraws, MixAugmentor, PhotometricAugmentor, mix_figure
+from hardkd.hard import AugmentorLoss, distill, hardness
+from hardkd.views.hard_scrub import HardScrub
+from hardkd.augmentor import BatchTransform, Compose
+from hardkd.draws import HardDraws, PhotometricAugmentor
+from hardkd.mix import MixAugmentor
+from hardkd.figures.images import mix_figure
 from hardkd.losses import disagreement
-from hardkd.models import mlp, predict, pretrained
+from hardkd.models import mlp, predict
+from hardkd.weights import pretrained
 from hardkd.spatial import SpatialAugmentor
-from hardkd.train import Batch, Referee, seed_of
+from hardkd.run import Batch
+from hardkd.train import Referee
+from hardkd.core.seeds import seed_of
 
 settings.register_profile('hardkd', deadline=None, derandomize=True, max_examples=50)
 settings.load_profile('hardkd')

@@ -8,8 +8,13 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.autograd import gradcheck
 from torch.utils.data import DataLoader
-from hardkd.data import Images, asset, digits
+from hardkd.data import Images, digits
+from hardkd.core.assets import asset
 from hardkd.models import *
+from hardkd.weights import *
+from hardkd.views.net import *
+from hardkd.core.assets import *
+from hardkd.views.base import *
 
 settings.register_profile('hardkd', deadline=None, derandomize=True, max_examples=20)
 settings.load_profile('hardkd')

@@ -7,6 +7,10 @@ import torch.nn.functional as F
 import torchvision
 from torch import nn
 from hardkd.models import *
+from hardkd.weights import *
+from hardkd.views.net import *
+from hardkd.core.assets import *
+from hardkd.views.base import *
 
 
 torch.manual_seed(0)          # the models below are the same whatever was imported before

@@ -8,8 +8,8 @@ from PIL import Image
 from torch import nn
 import hardkd, train_jobs as jobs
 from hardkd import Images, compare, compared, compared_html, compared_text, contend, digits, linear_probe, mlp, paired_interval, pretrained, shift_cnn, stages
-from hardkd.rivals import RIVALS, rival_term
-from hardkd.train import Batch
+from hardkd.experiments.rivals import RIVALS, rival_term
+from hardkd.run import Batch
 
 
 # --- paired intervals
@@ -78,7 +78,7 @@ def test_probe_finds_what_is_linear_and_nothing_else():
 
 def test_probe_is_the_optimum():
     "Against torch's own gradient: at the solution it is 0."
-    from hardkd.robust import _softmax_regression
+    from hardkd.experiments.robustness import _softmax_regression
     torch.manual_seed(0)
     x, y = torch.randn(200, 5), torch.arange(200) % 3
     w = _softmax_regression(x, y, 3, .01).requires_grad_()

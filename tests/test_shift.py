@@ -8,7 +8,10 @@ from hypothesis import given, settings, strategies as st
 from torch import nn
 from hardkd.data import Images, digits
 from hardkd.models import cnn, mlp
+from hardkd.views.push_the_digit import *
 from hardkd.shift import *
+from hardkd.views.shift_map import *
+from hardkd.figures.charts import *
 from test_kit import close, held, maps_of, ramp, said, texts_of
 
 settings.register_profile('hardkd', deadline=None, derandomize=True, max_examples=50)

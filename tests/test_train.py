@@ -13,7 +13,9 @@ from hardkd import hard, train
 from hardkd.data import Images
 from hardkd.losses import disagreement
 from hardkd.spatial import SpatialAugmentor
-from hardkd.train import Batch, NotFinite, Player, Referee, StudentLoss, Trace, distill, fit, play, seed_of
+from hardkd.run import Batch, NotFinite, Trace
+from hardkd.train import Player, Referee, StudentLoss, train_student, fit, play
+from hardkd.core.seeds import seed_of
 sys.path.insert(0, str(Path(__file__).parent))
 import train_jobs as jobs
 
@@ -32,7 +34,7 @@ def one_thread():
 
 def state(model): return {k: v.clone() for k,v in model.state_dict().items()}
 def plain(): return jobs.student(noisy=False)
-def kd(**options): return distill(jobs.teacher(), plain(), jobs.images(), **QUICK | dict(epochs=2) | options)
+def kd(**options): return train_student(jobs.teacher(), plain(), jobs.images(), **QUICK | dict(epochs=2) | options)
 def learned(**options):
     options = QUICK | dict(epochs=3, augmentor=SpatialAugmentor(), referee=Referee(**jobs.REFEREE)) | options
     return hard.distill(options.pop('teacher', None) or jobs.teacher(), options.pop('student', None) or jobs.student(), jobs.images(), **options)
@@ -136,7 +138,7 @@ def test_teacher_is_bit_for_bit_as_before():
         assert_untouched(teacher, before)
 
 
-def kd_of(teacher, **options): return distill(teacher, plain(), jobs.images(), **QUICK | dict(epochs=1) | options)
+def kd_of(teacher, **options): return train_student(teacher, plain(), jobs.images(), **QUICK | dict(epochs=1) | options)
 
 
 def test_teacher_is_as_before_after_an_error():
@@ -182,7 +184,7 @@ def test_modes_of_the_players_come_back():
 def test_a_fixed_augmentor_is_held():
     augmentor = Warps().requires_grad_(False)
     before = state(augmentor)
-    distill(jobs.teacher(), plain(), jobs.images(), augmentor=augmentor, epochs=1, **QUICK)
+    train_student(jobs.teacher(), plain(), jobs.images(), augmentor=augmentor, epochs=1, **QUICK)
     assert jobs.same(before, state(augmentor)) and augmentor.training
 
 
@@ -201,7 +203,7 @@ def test_a_loader_is_as_before():
     generator = torch.Generator().manual_seed(4)
     loader = DataLoader(jobs.Jittery(), 16, shuffle=True, generator=generator)
     sampler, before = loader.sampler, generator.get_state()
-    distill(jobs.teacher(), plain(), loader, epochs=2, progress=False)
+    train_student(jobs.teacher(), plain(), loader, epochs=2, progress=False)
     assert loader.sampler is sampler and loader.generator is sampler.generator is generator
     assert torch.equal(generator.get_state(), before)
 
@@ -214,7 +216,7 @@ def test_precision_is_of_the_run_alone():
         mine = Accelerator(cpu=not torch.accelerator.is_available(), mixed_precision='bf16')
         wanted = jobs.weights(kd())
         student = plain()
-        distill(jobs.teacher(), student, jobs.images(), epochs=1, precision='bf16', **QUICK)
+        train_student(jobs.teacher(), student, jobs.images(), epochs=1, precision='bf16', **QUICK)
         assert mine.mixed_precision == 'bf16' and mine.state.mixed_precision == 'bf16'
         twin, x = plain(), jobs.images().x
         twin.load_state_dict(student.state_dict())
@@ -304,7 +306,7 @@ def test_a_trace_is_about_a_hundred_frames(steps):
     probe = jobs.images(4)
     net = nn.Sequential(nn.Flatten(), nn.Linear(64, 4))
     data = jobs.images(8)
-    run = distill(jobs.teacher(), net, data, batch_size=1, epochs=steps/8, trace=probe, progress=False)
+    run = train_student(jobs.teacher(), net, data, batch_size=1, epochs=steps/8, trace=probe, progress=False)
     frames = run.trace['step'].tolist()
     assert frames[0] == 0 and frames[-1] == run.steps['student'] == steps
     assert min(steps, 50) <= len(frames) <= 102 and frames == sorted(set(frames))
@@ -427,7 +429,7 @@ def test_a_checkpoint_of_other_things(checkpoint, change):
     if change == 'layers': student = nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.Tanh(), nn.Identity(), nn.Linear(16, 4))
     with pytest.raises(ValueError, match='resume: got'):
         if change == 'player': hard.distill(teacher, student, data, augmentor=SpatialAugmentor(), epochs=2, resume=checkpoint, **QUICK)
-        else: distill(teacher, student, data, epochs=2, resume=checkpoint, **QUICK)
+        else: train_student(teacher, student, data, epochs=2, resume=checkpoint, **QUICK)
 
 
 @pytest.mark.parametrize('content', ['nothing', 'text', 'half', 'weights', 'list', 'pickle'])
@@ -450,7 +452,7 @@ def test_a_checkpoint_that_cannot_be_written(tmp_path):
         student = plain()
         before = state(student)
         with pytest.raises(ValueError, match='checkpoint: got .*files that can be written'):
-            distill(jobs.teacher(), student, jobs.images(), checkpoint=path, epochs=1, **QUICK)
+            train_student(jobs.teacher(), student, jobs.images(), checkpoint=path, epochs=1, **QUICK)
         assert jobs.same(before, state(student))                   # found before the work
     assert sorted(p.name for p in tmp_path.iterdir()) == ['file'] and not Path(f'{tmp_path}.part').exists()
 
@@ -463,17 +465,17 @@ class Endless(IterableDataset):
 
 def shared():
     teacher = jobs.teacher()
-    return distill(teacher, nn.Sequential(teacher[:4], nn.Flatten(), nn.Linear(144, 4)), jobs.images(), **QUICK)
+    return train_student(teacher, nn.Sequential(teacher[:4], nn.Flatten(), nn.Linear(144, 4)), jobs.images(), **QUICK)
 
 
 def labels_beyond():
     images = [(x, 7 if i == 80 else int(y)) for i,(x,y) in enumerate(jobs.images())]
-    return distill(jobs.teacher(), plain(), DataLoader(images, 8), epochs=1, progress=False)
+    return train_student(jobs.teacher(), plain(), DataLoader(images, 8), epochs=1, progress=False)
 
 
 def whites_beyond():
     images = [(2*x if i == 80 else x, int(y)) for i,(x,y) in enumerate(jobs.images())]
-    return distill(jobs.teacher(), plain(), DataLoader(images, 8), epochs=1, progress=False)
+    return train_student(jobs.teacher(), plain(), DataLoader(images, 8), epochs=1, progress=False)
 
 
 def played_before():
@@ -494,20 +496,20 @@ BAD = dict(
     temperature=(lambda: kd(temperature=0), ValueError, 'temperature: got 0'),
     kd_weight=(lambda: kd(kd_weight=-1), ValueError, 'kd_weight: got -1'),
     no_loss=(lambda: kd(kd_weight=0), ValueError, 'nothing to learn from'),
-    no_loss_without_teacher=(lambda: distill(None, plain(), jobs.images()), ValueError, 'nothing to learn from'),
-    data_array=(lambda: distill(jobs.teacher(), plain(), np.zeros(3)), TypeError, 'data: got ndarray'),
-    data_empty=(lambda: distill(jobs.teacher(), plain(), DataLoader([], 4)), ValueError, 'no images'),
-    data_endless=(lambda: distill(jobs.teacher(), plain(), DataLoader(Endless(), 4)), ValueError, 'data: got a loader without a length'),
-    labels=(lambda: distill(jobs.teacher(), plain(), Images(jobs.images().x, jobs.images().y+4)), ValueError, 'data: got labels from 4 to 7'),
+    no_loss_without_teacher=(lambda: train_student(None, plain(), jobs.images()), ValueError, 'nothing to learn from'),
+    data_array=(lambda: train_student(jobs.teacher(), plain(), np.zeros(3)), TypeError, 'data: got ndarray'),
+    data_empty=(lambda: train_student(jobs.teacher(), plain(), DataLoader([], 4)), ValueError, 'no images'),
+    data_endless=(lambda: train_student(jobs.teacher(), plain(), DataLoader(Endless(), 4)), ValueError, 'data: got a loader without a length'),
+    labels=(lambda: train_student(jobs.teacher(), plain(), Images(jobs.images().x, jobs.images().y+4)), ValueError, 'data: got labels from 4 to 7'),
     labels_late=(labels_beyond, ValueError, 'data: got labels from'),
     images_late=(whites_beyond, ValueError, 'data: got values in'),
-    teacher_text=(lambda: distill('resnet', plain(), jobs.images()), TypeError, 'teacher: got str'),
-    student_none=(lambda: distill(jobs.teacher(), None, jobs.images()), TypeError, 'student: got NoneType'),
-    student_frozen=(lambda: distill(jobs.teacher(), plain().requires_grad_(False), jobs.images()), ValueError, 'student: got a module without'),
-    student_is_teacher=(lambda: (lambda t: distill(t, t, jobs.images()))(jobs.teacher()), ValueError, 'student: got a model with parts of the teacher'),
+    teacher_text=(lambda: train_student('resnet', plain(), jobs.images()), TypeError, 'teacher: got str'),
+    student_none=(lambda: train_student(jobs.teacher(), None, jobs.images()), TypeError, 'student: got NoneType'),
+    student_frozen=(lambda: train_student(jobs.teacher(), plain().requires_grad_(False), jobs.images()), ValueError, 'student: got a module without'),
+    student_is_teacher=(lambda: (lambda t: train_student(t, t, jobs.images()))(jobs.teacher()), ValueError, 'student: got a model with parts of the teacher'),
     student_shares=(shared, ValueError, 'student: got a model with parts of the teacher'),
-    classes=(lambda: distill(jobs.teacher(5), plain(), jobs.images()), ValueError, 'teacher, student: got 5 classes and 4 classes'),
-    image_size=(lambda: distill(jobs.teacher(), nn.Sequential(nn.Flatten(), nn.Linear(9, 4)), jobs.images()), ValueError, 'student: got .* on images'),
+    classes=(lambda: train_student(jobs.teacher(5), plain(), jobs.images()), ValueError, 'teacher, student: got 5 classes and 4 classes'),
+    image_size=(lambda: train_student(jobs.teacher(), nn.Sequential(nn.Flatten(), nn.Linear(9, 4)), jobs.images()), ValueError, 'student: got .* on images'),
     augmentor_text=(lambda: kd(augmentor='flip'), TypeError, 'augmentor: got str'),
     augmentor_alone=(lambda: kd(augmentor=SpatialAugmentor()), ValueError, 'augmentor: got one that learns'),
     augmentor_beyond=(lambda: kd(augmentor=lambda image: 3*image), ValueError, 'augmentor: got values in'),

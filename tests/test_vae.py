@@ -10,12 +10,19 @@ import hardkd
 import hardkd.vae
 import train_jobs as jobs
 from hardkd.data import Images, digits
-from hardkd.hard import AugmentorLoss, DisagreementMap, HardScrub, emitted
-from hardkd.mix import Compose
-from hardkd.models import mlp, predict, pretrained, save_pretrained
+from hardkd.hard import AugmentorLoss
+from hardkd.views.disagreement_map import DisagreementMap
+from hardkd.views.hard_scrub import HardScrub
+from hardkd.views.augmentor_cloud import emitted
+from hardkd.augmentor import Compose
+from hardkd.models import mlp, predict
+from hardkd.weights import pretrained, save_pretrained
 from hardkd.spatial import SpatialAugmentor
-from hardkd.train import Batch, NotFinite, Referee
+from hardkd.run import Batch, NotFinite
+from hardkd.train import Referee
 from hardkd.vae import *
+from hardkd.views.vae_scrub import *
+from hardkd.figures.images import *
 
 settings.register_profile('hardkd', deadline=None, derandomize=True, max_examples=25)
 settings.load_profile('hardkd')

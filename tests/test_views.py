@@ -5,7 +5,7 @@ from torch import nn
 from matplotlib.figure import Figure
 import hardkd
 from hardkd import Images, View, accuracy, kit, mlp, predict, pretrained, shift_batch
-from hardkd.kit import closest, module_text, pack, question
+from hardkd.views.base import closest, module_text, pack, question
 from view_makers import MAKERS, NASTY, Odd, SETS, made, shipped
 
 each_view_of_both = lambda f: pytest.mark.parametrize('name', MAKERS)(pytest.mark.parametrize('which', SETS)(f))

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from matplotlib.figure import Figure
 from torch import nn
 from hardkd import EmbeddingDuel, Images, Run, duel_figure, logits_and_features, mlp, shift_batch
-from hardkd.kit import files, module_text
+from hardkd.figures.page import files
+from hardkd.views.base import module_text
 from lab import SavedPage, picture
 from view_makers import NASTY, Odd, SETS
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from torch import nn
 import hardkd
 from hardkd import Images, LossLedger, Run, SpatialAugmentor, TemperatureDial, digits, kd_loss, ledger_figure, ledger_weights, mlp, predict, pretrained, soften, student_sensitivity, temperature_figure
-from hardkd.losses import _running
+from hardkd.views.loss_ledger import _running
 
 CLASSES = ['plain', 'a "b"', '<script>alert(1)</script>', 'two words', "it's", '$x$ & co', 'ünï']
 

@@ -4,9 +4,10 @@ import pytest, torch
 from torch import nn
 import hardkd
 from hardkd import Images, digits, disagreement, distill, mlp, predict, pretrained, shift_batch, soften, vit
-from hardkd.kit import to_bytes
-from hardkd.shift import PushTheDigit, push_figure
-from hardkd.spatial import GENERATORS, from_natural, motion_plane, natural, pixel_places, plane_axes, plane_figure, warp
+from hardkd.data import to_bytes
+from hardkd.views.push_the_digit import PushTheDigit, push_figure
+from hardkd.spatial import GENERATORS, from_natural, natural, warp
+from hardkd.views.disagreement_map import motion_plane, pixel_places, plane_axes, plane_figure
 from lab import painted, picture
 from test_browser import Page
 from view_makers import NASTY, Odd, foreign, made, shipped

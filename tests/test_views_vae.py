@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 from torch import nn
 from hardkd import HierarchicalVAE, Images, VAEAugmentor, VaeScrub, digits, mlp, predict, pretrained, vae_scrub_figure
-from hardkd.kit import module_text
+from hardkd.views.base import module_text
 from lab import SavedPage, picture
 from view_makers import NASTY, Odd
 
