@@ -8,6 +8,7 @@ config.read(Path(__file__).parent/'settings.ini', encoding='utf-8')
 cfg = config['DEFAULT']
 readme = Path(__file__).parent/'README.md'
 extra = '_requirements'
+rooms = ['hardkd', *(f'hardkd.{p.parent.name}' for p in sorted(Path(__file__).parent.glob('hardkd/*/__init__.py')))]
 
 setup(
     name=cfg['lib_name'],
@@ -23,11 +24,11 @@ setup(
     install_requires=cfg['requirements'].split(),
     extras_require={key.removesuffix(extra): cfg[key].split() for key in cfg if key.endswith(extra)},
     entry_points={'console_scripts': cfg['console_scripts'].split()},
-    packages=['hardkd', 'hardkd.nbs'],
+    packages=[*rooms, 'hardkd.nbs'],
     package_dir={'hardkd': 'hardkd', 'hardkd.nbs': 'nbs'},
     package_data={
         'hardkd': ['py.typed', 'assets/*', 'static/*'],
-        'hardkd.nbs': ['*.ipynb', 'images/*'],
+        'hardkd.nbs': ['*.ipynb', '*/*.ipynb', 'images/*'],
     },
     include_package_data=False,
     zip_safe=False,

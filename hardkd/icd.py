@@ -12,7 +12,7 @@ from accelerate.utils import gather
 from torch import Tensor, nn
 from torch.distributed import is_available, is_initialized
 from .core.checks import check_images, check_number, refuse
-from .models import device_of, evaluating, last_linear, pooled, watching
+from .models import device_of, evaluating, last_linear, pooled, captured
 from .shift import shifted_views
 
 # %% ../nbs/11_icd.ipynb #ef37d9ba
@@ -117,11 +117,11 @@ class ICDLoss(nn.Module):
     def terms(self,
         student_features:Tensor,  # as in `embed`
         teacher_features:Tensor,  # as in `embed`
-        friends:Tensor=None,      # (B,B) bool: pairs that are not to be told apart; the diagonal does not count
+        same_class:Tensor=None,      # (B,B) bool: pairs that are not to be told apart; the diagonal does not count
     )->tuple:                     # two scalars, nats
         "Contrast and penalty."
         L = self.similarity(student_features, teacher_features)
-        if friends is not None: L = L.masked_fill(friends.clone().fill_diagonal_(False), -1e4)
+        if same_class is not None: L = L.masked_fill(same_class.clone().fill_diagonal_(False), -1e4)
         return icd_terms(L)
 
     def forward(self, student_features, teacher_features)->Tensor:   # as in `embed`; scalar, nats
@@ -135,7 +135,7 @@ def _width(name, model, x, layer):
         if layer is None:
             path, features, _ = last_linear(model, x)
             return path, 0, pooled(features, path).shape[1]
-        with watching(model, [layer]) as seen: model(x)
+        with captured(model, [layer]) as seen: model(x)
     if layer not in seen: refuse(name, f'{layer!r}, which was not called', 'modules that are called')
     return layer, 1, pooled(seen[layer][1], layer).shape[1]
 
@@ -175,8 +175,8 @@ class ICDTerm(nn.Module):
         s, t = (f.split(len(batch.x)) for f in self._features(mine, theirs))
         pairs = zip(s[::-1], t) if self.crossed else zip(s, t)
         y = gather(batch.y) if self.icd.gather and batch.processes > 1 else batch.y
-        friends = y[:,None] == y if self.spare_classes else None
-        contrast, penalty = (sum(v)/len(s) for v in zip(*(self.icd.terms(*pair, friends) for pair in pairs)))
+        same_class = y[:,None] == y if self.spare_classes else None
+        contrast, penalty = (sum(v)/len(s) for v in zip(*(self.icd.terms(*pair, same_class) for pair in pairs)))
         loss = self.icd_weight*(contrast + self.icd.invariance_weight*penalty)
         return loss, dict(contrast=contrast.detach(), penalty=penalty.detach(), logit_scale=self.icd.logit_scale.detach())
 
@@ -187,7 +187,7 @@ class ICDTerm(nn.Module):
     )->tuple:               # student's and teacher's (N,dim), rows of length 1
         "Where both put these images in the common space, in `eval()`, without gradients."
         x = check_images('x', x).to(device_of(student))
-        with evaluating(teacher, student), watching(student, self.student_layers) as mine, watching(teacher, self.teacher_layers) as theirs:
+        with evaluating(teacher, student), captured(student, self.student_layers) as mine, captured(teacher, self.teacher_layers) as theirs:
             student(x), teacher(x)
             return self.icd.embed(*self._features(mine, theirs))
 

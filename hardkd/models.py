@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FACTORIES', 'mlp', 'cnn', 'shift_cnn', 'resnet18', 'vit', 'Normalised', 'evaluating', 'device_of', 'check_model',
-           'check_logits', 'predict', 'accuracy', 'check_models', 'pooled', 'watching', 'last_linear',
+           'check_logits', 'predict', 'accuracy', 'check_models', 'pooled', 'captured', 'last_linear',
            'logits_and_features', 'all_features', 'ridge_map', 'principal_plane', 'tiny_student']
 
 # %% ../nbs/02_models.ipynb #600e8caf
@@ -207,7 +207,7 @@ def _same(a, b):
 
 # %% ../nbs/02_models.ipynb #2f7f0016
 @contextmanager
-def watching(
+def captured(
     model:nn.Module,  # any network
     layers,           # paths of modules inside it
 ):                    # a dict, filled by each pass: path → (input, output) of the module's last call
@@ -230,7 +230,7 @@ def last_linear(
     "Where a classifier's features end and its answer begins; found by one pass."
     check_model('model', model)
     linear = [path for path,m in model.named_modules() if isinstance(m, nn.Linear)]
-    with watching(model, linear) as seen: logits = check_logits(model(x))
+    with captured(model, linear) as seen: logits = check_logits(model(x))
     path, (features, output) = [*seen.items(), ('', (None,None))][max(0, len(seen)-1)]
     if not _same(output, logits):
         names = ', '.join(repr(n) for n in [*dict(model.named_modules())][-12:] if n)
@@ -247,7 +247,7 @@ def logits_and_features(
     if layer is None:
         _, features, logits = last_linear(model, x)
         return logits, pooled(features, 'the input of the last linear layer')
-    with watching(model, [layer]) as seen: logits = check_logits(model(x))
+    with captured(model, [layer]) as seen: logits = check_logits(model(x))
     if layer not in seen: refuse('layer', f'{layer!r}, which was not called', 'modules that are called')
     return logits, pooled(seen[layer][1], layer)
 

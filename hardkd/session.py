@@ -102,7 +102,7 @@ class Session:
         self.size, self.goal = self.loader.batch_size or 1, math.ceil(epochs*len(self.loader))
         if self.size % processes: refuse('batch_size', self.size, f'multiples of {processes}, the number of processes')
         self.run = Run(self.student.module, teacher, getattr(loss, 'augmentor', None), self.seed, term=getattr(loss, 'term', None))
-        every, temperature, look = math.ceil(self.goal/100), getattr(loss, 'temperature', 4.), getattr(self.student.also, 'look', None)
+        every, temperature, look = math.ceil(self.goal/100), getattr(loss, 'temperature', 4.), getattr(self.student.loss_module, 'look', None)
         self.film = Trace(some if trace is True else trace, self.run.augmentor, every, self.seed, temperature, look) if trace else None
         others = dict(referee=self.referee, trace=self.film, scaler=accelerator.scaler)
         self.parts = {p.name: p for p in players} | {name: part for name,part in others.items() if part}
@@ -124,7 +124,7 @@ class Session:
     @contextmanager
     def ready(self):
         "Everybody on the device, those who do not learn held; afterwards modes and `requires_grad` are as before."
-        learners, others = [m for p in self.players for m in (p.module, p.also)], (self.teacher, self.run.augmentor)
+        learners, others = [m for p in self.players for m in (p.module, p.loss_module)], (self.teacher, self.run.augmentor)
         held = [m for m in others if isinstance(m, nn.Module) and all(m is not l for l in learners)]
         modes = {part: part.training for m in learners+held for part in m.modules()}
         wanted = {p: p.requires_grad for m in learners+held for p in m.parameters()}
@@ -156,7 +156,7 @@ class Session:
         same['teacher'] = self.teacher is not None and fingerprint(self.teacher.state_dict().values())
         for p in self.players:
             same[p.name] = f'{type(p.module).__name__} with {sum(t.numel() for t in p.learning)} numbers, {type(p.optimiser).__name__}'
-            same[f"{p.name}'s loss"] = _numbers(p.loss) | _numbers(p.also)
+            same[f"{p.name}'s loss"] = _numbers(p.loss) | _numbers(p.loss_module)
         return same
 
     def save(self, path):

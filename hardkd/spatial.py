@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['GENERATORS', 'affine_places', 'generator_matrices', 'warp', 'warp_unchecked', 'SpatialAugmentor', 'generator_units',
-           'natural', 'from_natural']
+           'to_units', 'from_units']
 
 # %% ../nbs/06_spatial.ipynb #76479dbd
 import math
@@ -116,7 +116,7 @@ def generator_units(
     height, width = size
     return dict(tx=(width,'px'), ty=(height,'px'), rotation=(math.degrees(1),'°')) | {g: (100,'%') for g in ('scale','stretch','shear')}
 
-def natural(
+def to_units(
     generator:str,    # of `GENERATORS`
     amount:float,     # in its own unit
     size=(28,28),     # height and width of the images, pixels
@@ -126,7 +126,7 @@ def natural(
     if generator in ('tx','ty'): return amount*size[generator == 'tx'], 'px'
     return (math.degrees(amount), '°') if generator == 'rotation' else (100*math.expm1(amount), '%')
 
-def from_natural(
+def from_units(
     generator:str,    # of `GENERATORS`
     number:float,     # pixels, degrees or per cent (above -100)
     size=(28,28),     # height and width of the images, pixels
@@ -137,5 +137,5 @@ def from_natural(
     return math.radians(number) if generator == 'rotation' else math.log1p(check_number(generator, number, above=-100)/100)
 
 def _readable(generator, width, size):
-    number, unit = natural(generator, width, size)
+    number, unit = to_units(generator, width, size)
     return f"{number:.1f}{' '*(unit == 'px')}{unit}"

@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 from .core.checks import check_number, refuse
 from .core.seeds import keep_random_state
 from .data import Images
-from .models import watching
+from .models import captured
 from .losses import disagreement
 from .run import Batch, NotFinite, Run
 from .session import accelerated, Session, stop_on_ctrl_c
@@ -41,13 +41,13 @@ class Player:
         loss,              # loss(net, batch) → scalar, dict of scalars to note; one of them 'disagreement'
         optimiser=torch.optim.Adam,  # optimiser(parameters) makes one
         schedule=None,     # schedule(optimiser, steps) makes a learning-rate schedule
-        also:nn.Module=None,  # the part of the loss that learns along, such as a projection
+        loss_module:nn.Module=None,  # the part of the loss that learns along, such as a projection
     ):
         if not isinstance(module, nn.Module): refuse(name, type(module).__name__, 'torch.nn.Module', TypeError)
         if not callable(optimiser): refuse('optimiser', type(optimiser).__name__, 'functions of the parameters', TypeError)
         self.name, self.module, self.loss, self.steps = name, module, loss, 0
-        self.also = nn.Module() if also is None else also
-        self.learning, self.apart = ([p for p in m.parameters() if p.requires_grad] for m in (module, self.also))
+        self.loss_module = nn.Module() if loss_module is None else loss_module
+        self.learning, self.apart = ([p for p in m.parameters() if p.requires_grad] for m in (module, self.loss_module))
         if not self.learning: refuse(name, 'a module without a parameter that learns', 'modules with one')
         self.learning += self.apart
         self.optimiser, self.make_schedule = optimiser(self.learning), schedule or _constant
@@ -55,21 +55,21 @@ class Player:
     def join(self, accelerator, steps):
         "Get ready to play: on the device, shared between processes, with a schedule for so many steps."
         self.schedule = self.make_schedule(self.optimiser, steps)
-        self.also.to(accelerator.device)
+        self.loss_module.to(accelerator.device)
         self.net, self.stepper = accelerator.prepare(self.module, self.optimiser)
 
     def ready(self, playing:bool):
         "Learn, or be held: no gradient, no dropout, BatchNorm's statistics still."
-        for m in (self.module, self.also): m.train(playing)
+        for m in (self.module, self.loss_module): m.train(playing)
         for p in self.learning: p.requires_grad_(playing)
 
     def state_dict(self):
         "What a checkpoint keeps of a player."
-        return dict(steps=self.steps, **{name: getattr(self, name).state_dict() for name in ('module','also','optimiser','schedule')})
+        return dict(steps=self.steps, **{name: getattr(self, name).state_dict() for name in ('module','loss_module','optimiser','schedule')})
 
     def load_state_dict(self, state):
         "Be again what `state_dict` kept."
-        for name in ('module','also','optimiser','schedule'): getattr(self, name).load_state_dict(state[name])
+        for name in ('module','loss_module','optimiser','schedule'): getattr(self, name).load_state_dict(state[name])
         self.steps = state['steps']
 
 # %% ../nbs/04_train.ipynb #7a8ba930
@@ -136,8 +136,8 @@ class StudentLoss:
         if self.augmentor is not None:
             with torch.no_grad(): views.append(batch.augmented(self.augmentor))
         x = torch.cat(views)    # one pass: BatchNorm sees both halves together
-        with watching(extract_model_from_parallel(student), term.student_layers if term else ()) as mine: logits = student(x).chunk(len(views))
-        with torch.no_grad(), watching(self.teacher, term.teacher_layers) if term else nullcontext() as theirs:
+        with captured(extract_model_from_parallel(student), term.student_layers if term else ()) as mine: logits = student(x).chunk(len(views))
+        with torch.no_grad(), captured(self.teacher, term.teacher_layers) if term else nullcontext() as theirs:
             if term: told = self.teacher(x).chunk(len(views))
             elif self.kd_weight and len(views) > 1: told.append(self.teacher(views[1]))
         loss, noted = 0., dict(accuracy=(logits[0].detach().argmax(1) == batch.y).float().mean())

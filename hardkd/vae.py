@@ -18,7 +18,6 @@ from .core.checks import check_images, check_number, check_one_of, refuse
 from .core.seeds import seed_of
 from .data import Images
 from .models import device_of
-from .weights import MAKERS
 from .run import NotFinite
 from .augmentor import Augmentor, noise_for
 
@@ -202,8 +201,6 @@ class HierarchicalVAE(nn.Module):
         "New images, from the priors alone."
         eps = self.split(self.draw(n, generator))
         return self.descend(lambda i, prior, *_: reparameterise(prior, eps[i]), n=n)[0].sigmoid()
-
-MAKERS['vae'] = HierarchicalVAE     # so that `pretrained('vae')` knows what to make
 
 # %% ../nbs/10_vae.ipynb #7524990a
 def train_vae(

@@ -6,6 +6,7 @@
 __all__ = ['MAKERS', 'maker', 'save_pretrained', 'pretrained_names', 'pretrained']
 
 # %% ../nbs/core/weights.ipynb #19161e31
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from safetensors.torch import load_file, save
@@ -15,11 +16,16 @@ from .core.assets import add_to_manifest, asset, read_manifest
 from .models import FACTORIES
 
 # %% ../nbs/core/weights.ipynb #2b47509f
-MAKERS = dict(FACTORIES)   # and what later lessons ship, which is no classifier
+# Every model that a manifest may name: the module of hardkd in which the function that makes it stands.
+MAKERS = {**dict.fromkeys(FACTORIES, 'models'), 'vae': 'vae'}
+_FUNCTIONS = dict(vae='HierarchicalVAE')    # where it is called otherwise
 
-def maker(name):
-    if name not in MAKERS: import_module('hardkd')._load()     # a later lesson's
-    return MAKERS[check_one_of('factory', name, MAKERS)]
+def maker(
+    name:str,  # of `MAKERS`
+)->Callable:   # takes the arguments that a manifest holds, returns a new model
+    "The function or class that makes a model of this name; its module is imported now, so that weights know no later lesson."
+    module = import_module(f"hardkd.{MAKERS[check_one_of('factory', name, MAKERS)]}")
+    return getattr(module, _FUNCTIONS.get(name, name))
 
 def save_pretrained(
     model:nn.Module,      # one that `factory(**arguments)` makes

@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 from torch import nn
 from torchvision import datasets
-import hardkd
+import hardkd, hardkd.core.assets, hardkd.experiments.comparison, hardkd.experiments.contenders, hardkd.weights
 from hardkd import cli, train as loop
+from hardkd.experiments import commands, figures, recipes, toy
 from hardkd.data import digits
 from hardkd.weights import pretrained
 from hardkd.spatial import GENERATORS, SpatialAugmentor
@@ -29,9 +30,13 @@ train, test = (part.subset(n) for part, n in zip(digits(), (TRAIN, TEST)))
 def few_digits(full=False, root='data'): return digits(full, root) if full else (train, test)
 
 
+def take_few(patch):
+    "All commands take few digits."
+    for room in recipes, toy, commands: patch.setattr(room, 'digits', few_digits)
+
+
 @pytest.fixture(autouse=True)
-def short(monkeypatch):
-    monkeypatch.setattr(cli, 'digits', few_digits)
+def short(monkeypatch): take_few(monkeypatch)
 
 
 def say(*words):
@@ -44,8 +49,8 @@ def say(*words):
 
 def start(*words, **options):
     "The same in a process of its own, which Ctrl-C reaches."
-    few = f"cli.digits = lambda *a, **k: tuple(part.subset({TEST}) for part in digits())"
-    code = f'import sys; from hardkd import cli, digits; {few}; sys.exit(cli.main())'
+    few = f"toy.digits = lambda *a, **k: tuple(part.subset({TEST}) for part in digits())"
+    code = f'import sys; from hardkd import cli, digits; from hardkd.experiments import toy; {few}; sys.exit(cli.main())'
     env = os.environ | {'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'}
     return subprocess.Popen([sys.executable, '-c', code, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env,
                             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler), **options)
@@ -65,7 +70,7 @@ def shown(tmp_path_factory):
     "One demo that many tests look at."
     out = tmp_path_factory.mktemp('shown')/'new'/'a <b>&"c'
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cli, 'digits', few_digits)
+        take_few(patch)
         said = say('demo', '--out', out, '--epochs', 1, '--quiet')
     assert said.code == 0, said.err
     return SimpleNamespace(out=out, said=said, result=strict(out/'demo.json'), page=(out/'demo.html').read_text(encoding='utf-8'))
@@ -96,7 +101,7 @@ def test_the_table_says_what_the_json_says(shown):
     lines = [re.split(r'  +', line.strip()) for line in shown.said.out.splitlines()]
     assert lines[0] == ['method', 'test', 'translate', 'map mean', 'map worst', 'seconds', 'student steps', 'augmentor steps']
     for line, row in zip(lines[1:6], shown.result['rows']):
-        assert line[0] == cli.METHODS[row['method']]
+        assert line[0] == recipes.METHODS[row['method']]
         assert line[1:5] == [f'{row[k]:.2%}' for k in FRACTIONS]
         assert line[6:] == [str(row['student_steps'])[:-2] or '0', '0']
     assert f"tx ±{shown.result['widths']['tx']*28:.1f} px" in shown.said.out
@@ -166,7 +171,7 @@ def test_demo_page_is_live(shown, chromium):
 def test_demo_page_tells_the_numbers(shown):
     text = ' '.join(Page(shown.page).text.split())
     for row in shown.result['rows']:
-        assert cli.METHODS[row['method']] in text
+        assert recipes.METHODS[row['method']] in text
         for k in FRACTIONS: assert f'{row[k]:.2%}'.removesuffix('%') in text, (row['method'], k)
     for words in ('Learned widths', f"tx ±{shown.result['widths']['tx']*28:.1f} px", f'{TRAIN} training images', hardkd.__version__): assert words in text
 
@@ -205,7 +210,7 @@ def test_what_is_described_is_the_mean(tmp_path, monkeypatch):
         def __init__(self, *given):
             if not given: Augmentor.made += 1
             super().__init__(*given or (.1*Augmentor.made,))
-    monkeypatch.setattr(cli, 'SpatialAugmentor', Augmentor)
+    for room in recipes, toy: monkeypatch.setattr(room, 'SpatialAugmentor', Augmentor)
     assert say('demo', '--out', tmp_path, '--epochs', .1, '--seeds', 2, '--quiet').code == 0
     result = strict(tmp_path/'demo.json')
     assert result['widths']['tx'] == pytest.approx(.15)
@@ -222,11 +227,11 @@ def test_another_seed(shown, tmp_path):
 def test_other_teacher_and_student(tmp_path, monkeypatch):
     "The teacher does not ship: it is trained once, kept, and found again."
     words = 'demo', '--teacher', 'mlp', '--student', 'vit', '--epochs', .05, '--out', tmp_path, '--quiet'
-    students, real = [], cli.distill
+    students, real = [], recipes.distill
     def seen(teacher, student, *args, **options):
         students.append(student)
         return real(teacher, student, *args, **options)
-    monkeypatch.setattr(cli, 'distill', seen)
+    monkeypatch.setattr(recipes, 'distill', seen)
     assert say(*words).code == 0
     first = strict(tmp_path/'demo.json')
     assert (first['teacher'], first['student']) == ('mlp', 'vit') and first['rows'][0]['seconds'] > 0
@@ -234,14 +239,14 @@ def test_other_teacher_and_student(tmp_path, monkeypatch):
     assert first['rows'][0]['test'] > .5 and {r['student_steps'] for r in first['rows'][1:]} == {1}
     kept = pretrained('mlp', tmp_path)
     assert kept.manifest['recipe'] == 'hardkd demo --teacher mlp' and len(kept[1].weight) == 512
-    monkeypatch.setattr(cli, 'train_from_labels', None)
+    monkeypatch.setattr(recipes, 'train_from_labels', None)
     assert say(*words, '--student', 'mlp').code == 0
     assert strict(tmp_path/'demo.json')['rows'][0] == first['rows'][0]
 
 
 def test_a_fair_game(monkeypatch, tmp_path):
     "All four start from the same weights, take equally many steps from the same seed; only two augment, only one learns how."
-    seen, real = {}, cli.distill
+    seen, real = {}, recipes.distill
     def watched(teacher, student, data, augmentor=None, **options):
         learns = isinstance(augmentor, nn.Module) and any(p.requires_grad for p in augmentor.parameters())
         key = len(seen)
@@ -249,9 +254,9 @@ def test_a_fair_game(monkeypatch, tmp_path):
         run = real(teacher, student, data, augmentor=augmentor, **options)
         seen[key]['steps'] = run.steps['student']
         return run
-    monkeypatch.setattr(cli, 'distill', watched)
+    monkeypatch.setattr(recipes, 'distill', watched)
     teacher = pretrained('shift_cnn')
-    runs = cli.train_students(teacher, 'mlp', train, 3, False, tmp_path, epochs=1, progress=False)
+    runs = recipes.train_students(teacher, 'mlp', train, 3, False, tmp_path, epochs=1, progress=False)
     assert list(runs) == METHODS[1:] and list(tmp_path.iterdir()) == []
     for game in seen.values():
         assert all(torch.equal(a, b) for a, b in zip(game['weights'], seen[0]['weights']))
@@ -300,14 +305,14 @@ def test_resume_goes_on(shown, tmp_path):
     "Stopped in the second turn of KD + fixed: two students are kept whole, one in part; what comes out is as if never stopped."
     words, before = ('demo', '--out', tmp_path, '--epochs', 1, '--resume', '--quiet'), signal.getsignal(signal.SIGINT)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cli, 'digits', few_digits)
+        take_few(patch)
         first = Counted(patch, stop=10)
         said = say(*words)
     assert said.code == 130 and first.turns == 10 and said.err.splitlines()[-1] == 'hardkd demo: stopped'
     assert signal.getsignal(signal.SIGINT) is before
     assert {p.name for p in tmp_path.iterdir()} == {'student-0.pt', 'kd-0.pt', 'kd_fixed-0.pt'}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cli, 'digits', few_digits)
+        take_few(patch)
         second = Counted(patch)
         said = say(*words)
     assert said.code == 0, said.err
@@ -346,7 +351,7 @@ def test_console_script():
 
 def test_doctor(monkeypatch):
     assert say('doctor').code == 0
-    monkeypatch.setattr(hardkd.kit, 'version', lambda name: '0.0.1')
+    monkeypatch.setattr(hardkd.views.doctor, 'version', lambda name: '0.0.1')
     sick = say('doctor')
     assert sick.code == 1 and "python -m pip install 'torch" in sick.out
 
@@ -393,7 +398,7 @@ def no_work(*args, **kwargs): raise AssertionError('the complaint came too late'
 def test_complaints_come_before_the_work(make, words, named, tmp_path, monkeypatch):
     if '--precision' in words and torch.accelerator.is_available(): pytest.skip('an accelerator has 16-bit floats')
     make(tmp_path/'out')
-    for work in ('evaluate', 'take_turn'): monkeypatch.setattr(cli if work == 'evaluate' else loop, work, no_work)
+    for room, work in ((toy, 'measure'), (loop, 'take_turn')): monkeypatch.setattr(room, work, no_work)
     said = say('demo', '--out', tmp_path/'out', '--epochs', .1, '--quiet', *words)
     assert said.code in (1, 2) and said.err.splitlines()[-1].startswith('hardkd demo: ') and 'Traceback' not in said.err and named in said.err.splitlines()[-1]
 
@@ -410,14 +415,14 @@ def test_bad_files_are_named(tmp_path):
     assert say(*words, '--teacher', 'mlp').code == 0
     path = tmp_path/'mlp.safetensors'
     path.write_bytes(path.read_bytes()[:-1] + b'?')
-    hardkd.asset.cache_clear()
+    hardkd.core.assets.asset.cache_clear()
     said = say(*words, '--teacher', 'mlp')
     assert said.code == 1 and 'sha256' in said.err and said.err.count('\n') == 1
 
 
 def test_a_loss_that_is_not_finite_is_a_failure(tmp_path, monkeypatch):
     def broken(*args, **kwargs): raise loop.NotFinite('loss: not finite')
-    monkeypatch.setattr(cli, 'distill', broken)
+    monkeypatch.setattr(recipes, 'distill', broken)
     said = say('demo', '--epochs', .1, '--quiet', '--out', tmp_path)
     assert said.code == 1 and said.err.splitlines()[-1] == 'hardkd demo: loss: not finite'
 
@@ -432,17 +437,17 @@ _MANY, _FEW = dict(epochs=16, lr=6e-3, warmup=.1), dict(epochs=36, batch_size=64
 def test_recipe_of_a_vae(images, options, expected, channels, monkeypatch):
     "The shipped one's; few images get more passes, smaller batches and fewer groups; whoever asks for something else gets that."
     asked = {}
-    monkeypatch.setattr(cli, 'train_vae', lambda vae, data, **o: asked.update(o, channels=[g.channels for g in vae.groups]))
-    vae = cli._train_vae(hardkd.Images(torch.zeros(images, 1, 8, 8), torch.zeros(images).long(), ['a']), **options)
+    monkeypatch.setattr(recipes, 'train_vae', lambda vae, data, **o: asked.update(o, channels=[g.channels for g in vae.groups]))
+    vae = recipes.train_vae_by_recipe(hardkd.Images(torch.zeros(images, 1, 8, 8), torch.zeros(images).long(), ['a']), **options)
     assert asked == expected | dict(channels=channels) and not vae.training
 
 
 def test_weights(tmp_path, monkeypatch):
-    monkeypatch.setattr(cli, 'RECIPES', {name: (.5, .5, lr) for name, (_, _, lr) in cli.RECIPES.items()})
-    monkeypatch.setattr(cli, 'robust_teacher', partial(hardkd.robust_teacher, epochs=.5))
-    monkeypatch.setattr(cli, 'train_vae', lambda vae, data, **o: hardkd.train_vae(vae, data, **o | dict(epochs=1, batch_size=20)))
+    monkeypatch.setattr(recipes, 'RECIPES', {name: (.5, .5, lr) for name, (_, _, lr) in recipes.RECIPES.items()})
+    monkeypatch.setattr(recipes, 'robust_teacher', partial(hardkd.robust_teacher, epochs=.5))
+    monkeypatch.setattr(recipes, 'train_vae', lambda vae, data, **o: hardkd.train_vae(vae, data, **o | dict(epochs=1, batch_size=20)))
     write_mnist(tmp_path/'mnist')
-    said = say('weights', tmp_path/'new', '--quiet', '--names', *cli.SHIPPED, '--root', tmp_path/'mnist')
+    said = say('weights', tmp_path/'new', '--quiet', '--names', *recipes.SHIPPED, '--root', tmp_path/'mnist')
     assert said.code == 0, said.err
     names = {p.name for p in (tmp_path/'new').iterdir()}
     shipped = {p.name for p in Path(hardkd.__file__).parent.glob('assets/*.safetensors')}
@@ -451,7 +456,7 @@ def test_weights(tmp_path, monkeypatch):
     assert vae.manifest['metrics']['images'] == 60 and vae.manifest['metrics']['minus_elbo']['nats'] > 0 and vae.manifest['arguments'] == dict(latents=[[16], [4], [2]]) and vae.reconstruct(test.x[:2]).shape == (2, 1, 28, 28)
     said = say('weights', tmp_path/'two', '--quiet')
     assert {p.name for p in (tmp_path/'two').iterdir()} == shipped - {'vae.safetensors'} | {'manifest.json'}, 'the VAE only when named'
-    for name in cli.SHIPPED[:2]:
+    for name in recipes.SHIPPED[:2]:
         model = pretrained(name, tmp_path/'two')
         assert model(test.x).shape == (TEST, 10) and not model.training
         assert model.manifest['recipe'].startswith('hardkd weights') and set(FRACTIONS) <= set(model.manifest['metrics'])
@@ -471,43 +476,43 @@ class Centred(nn.Module):
 
 
 def test_evaluate():
-    seen, once = cli.evaluate(Centred(), test), 1/81
+    seen, once = recipes.measure(Centred(), test), 1/81
     assert (seen['test'], seen['map'][4, 4]) == (1, 1) and seen['map'].shape == (9, 9)
     assert seen['translate'] < .4 and seen['map_worst'] == seen['map'].min() < .4 and once < seen['map_mean'] < .4
     assert seen['map_mean'] == pytest.approx(seen['map'].mean().item())
-    assert cli.evaluate(Centred(), test, map_images=10)['map'][4, 4] == 1
+    assert recipes.measure(Centred(), test, map_images=10)['map'][4, 4] == 1
 
 
 def test_models_hang_on_their_seed_alone():
     before = torch.get_rng_state()
-    a, b, c = (cli.make_model('mlp', seed)[1].weight for seed in (4, 4, 5))
+    a, b, c = (recipes.make_model('mlp', seed)[1].weight for seed in (4, 4, 5))
     assert torch.equal(a, b) and not torch.equal(a, c)
     assert torch.equal(before, torch.get_rng_state())
 
 
 def test_every_factory_has_a_recipe():
-    assert set(cli.FACTORIES) == set(cli.RECIPES)
-    for few, many, lr in cli.RECIPES.values(): assert few > 0 and many > 0 and 0 < lr < .1
+    assert set(recipes.FACTORIES) == set(recipes.RECIPES)
+    for few, many, lr in recipes.RECIPES.values(): assert few > 0 and many > 0 and 0 < lr < .1
 
 
 def test_only_the_resnet_is_taught_shifts(monkeypatch):
     seen = []
-    monkeypatch.setattr(cli, 'fit', lambda model, data, augmentor=None, **options: seen.append((augmentor, options)))
-    for name in cli.FACTORIES: cli.train_from_labels(name, train, 7, progress=False)
-    taught = dict(zip(cli.FACTORIES, seen))
+    monkeypatch.setattr(recipes, 'fit', lambda model, data, augmentor=None, **options: seen.append((augmentor, options)))
+    for name in recipes.FACTORIES: recipes.train_from_labels(name, train, 7, progress=False)
+    taught = dict(zip(recipes.FACTORIES, seen))
     shifts = taught.pop('resnet18')[0]
     assert shifts.generators == ('tx', 'ty') and not shifts.raw_widths.requires_grad
     assert all(augmentor is None for augmentor, _ in taught.values())
-    assert all(options['epochs'] == cli.RECIPES[name][0] and options['seed'] == 7 for name, (_, options) in taught.items())
+    assert all(options['epochs'] == recipes.RECIPES[name][0] and options['seed'] == 7 for name, (_, options) in taught.items())
 
 
 def test_table_of_means():
     row = dict(method='kd', **dict.fromkeys(FRACTIONS, .5), seconds=3., student_steps=10, augmentor_steps=0, map=None)
-    one, = cli.mean_rows([[row]])
+    one, = toy.mean_rows([[row]])
     assert one == {k: v for k, v in row.items() if k != 'map'}
-    two, = cli.mean_rows([[row], [row | dict(test=.7, seconds=5.)]])
+    two, = toy.mean_rows([[row], [row | dict(test=.7, seconds=5.)]])
     assert two['test'] == pytest.approx(.6) and two['sd']['test'] == pytest.approx(math.sqrt(.02)) and two['seconds'] == 4 and two['sd']['map_mean'] == 0
-    heading, line = cli.table_text([two]).splitlines()
+    heading, line = toy.table_text([two]).splitlines()
     assert len(heading) == len(line) and line.startswith('KD ') and '60.00% ± 14.14' in line
 
 
@@ -515,7 +520,7 @@ def test_table_of_means():
 
 def test_dots_stand_at_the_mean_of_the_seeds():
     rows = [{'method': m, 'a': v, 'b': v/2} for m, v in (('kd', .2), ('hard', .9), ('kd', .4))]
-    fig = cli.method_dots(rows, {'a': 'first', 'b': 'second'})
+    fig = figures.method_dots(rows, {'a': 'first', 'b': 'second'})
     for ax, scale in zip(fig.axes[1:], (100, 50)):
         marks = {line.get_label(): line for line in ax.lines if not line.get_label().startswith('_')}
         close([marks['kd'].get_xdata()[0], marks['hard'].get_xdata()[0]], [.3*scale, .9*scale])
@@ -545,10 +550,10 @@ def test_words_of_the_story_follow_from_the_maps():
 def test_verdict(kept, word):
     values = torch.full((3, 3), .8*(kept - 1/9)*9/8 if kept else 0.)
     values[1, 1] = .8
-    assert cli.verdict(values) == (word if kept else 'is blind to')
+    assert figures.verdict(values) == (word if kept else 'is blind to')
 
 
-def test_verdict_of_a_model_that_knows_nothing(): assert cli.verdict(torch.zeros(3, 3)) == 'is blind to'
+def test_verdict_of_a_model_that_knows_nothing(): assert figures.verdict(torch.zeros(3, 3)) == 'is blind to'
 
 
 @pytest.mark.parametrize('change, message', [
@@ -573,13 +578,13 @@ def clothes(tmp_path):
 
 
 def test_fashion_from_a_folder(clothes, tmp_path):
-    train, test = cli.fashion(clothes)
+    train, test = hardkd.fashion(clothes)
     assert train.x.shape[1:] == (1,28,28) and len(train.y.bincount()) <= 10 and len(test)
-    with pytest.raises(ValueError, match='root: got .* FashionMNIST was not found'): cli.fashion(tmp_path/'nowhere', download=False)
+    with pytest.raises(ValueError, match='root: got .* FashionMNIST was not found'): hardkd.fashion(tmp_path/'nowhere', download=False)
 
 
 def test_compare(tmp_path, clothes, monkeypatch):
-    monkeypatch.setattr(cli, 'fashion', lambda root: (train, test))     # its images have labels that can be learned
+    monkeypatch.setattr(commands, 'fashion', lambda root: (train, test))     # its images have labels that can be learned
     words = 'compare', '--out', tmp_path/'out', '--images', 60, '--seeds', 2, '--epochs', 1, '--quiet', '--root', clothes, '--names', 'labels', 'KD'
     done = say(*words)
     assert done.code == 0 and 'minus KD, 95 %' in done.out, done.err
@@ -593,19 +598,19 @@ def test_compare(tmp_path, clothes, monkeypatch):
 
 @pytest.mark.parametrize('words, named', [(['--images', 60, '--names', 'KDD'], "names: got 'KDD'"), (['--images', 300], 'images: got 300')])
 def test_compare_complains_before_the_work(words, named, tmp_path, monkeypatch):
-    monkeypatch.setattr(cli, 'fashion', lambda root: (train, test))
-    monkeypatch.setattr(cli, 'compare', lambda *_, **__: pytest.fail('worked'))
+    monkeypatch.setattr(commands, 'fashion', lambda root: (train, test))
+    monkeypatch.setattr(commands, 'compare', lambda *_, **__: pytest.fail('worked'))
     done = say('compare', '--out', tmp_path, *words)
     assert done.code == 1 and named in done.err
 
 
 def test_augment(tmp_path, monkeypatch):
     "Both budgets and the way there, in one record; a second call does nothing again; other images get a teacher and a VAE of their own."
-    monkeypatch.setattr(cli, 'mlp', lambda: hardkd.mlp(hidden=(16,)))
-    monkeypatch.setattr(cli, 'judged_on', lambda data, spoiled=0: hardkd.judged_on(data, 4))
+    monkeypatch.setattr(commands, 'mlp', lambda: hardkd.mlp(hidden=(16,)))
+    monkeypatch.setattr(commands, 'test_sets', lambda data, corrupted_images=0: hardkd.experiments.comparison.test_sets(data, 4))
     words = 'augment', '--out', tmp_path/'out', '--images', 128, '--seeds', 2, '--updates', 3, '--quiet', '--names', 'KD + shift', 'HARD spatial'
-    lengths, contend = [], hardkd.rivals.contend
-    monkeypatch.setattr(hardkd.rivals, 'contend', lambda *given, **more: lengths.append(more['epochs']) or contend(*given, **more))
+    lengths, contend = [], hardkd.experiments.contenders.contend
+    monkeypatch.setattr(hardkd.experiments.comparison, 'contend', lambda *given, **more: lengths.append(more['epochs']) or contend(*given, **more))
     done = say(*words, '--trial', .5)
     assert lengths[:5] == [.75]*3 + [1.5]*2, 'half as long to choose a strength'
     words = *words, '--trial', .5
@@ -631,24 +636,25 @@ def test_augment(tmp_path, monkeypatch):
     assert 'held' not in (tmp_path/'like'/'updates'/'result.json').read_text(), 'nothing is chosen again'
     plain, leader = 'HARD spatial + light', 'HARD spatial + light, teacher asked'
     with monkeypatch.context() as m:
-        m.setattr(cli, 'leaders', lambda result: ['KD', leader])
+        m.setattr(commands, 'best_by_held', lambda result: ['KD', leader])
         both = say('augment', '--out', tmp_path/'both', *words[3:9], '--no-seconds', '--names', plain, leader)
         assert both.code == 0 and {*strict(tmp_path/'both'/'record.json')['convergence']} == {'KD', leader, plain}, 'the way of its plain form too'
-    monkeypatch.setattr(cli, 'fashion', lambda root: (train, test))
-    monkeypatch.setattr(cli, 'robust_teacher', partial(hardkd.robust_teacher, epochs=.5))
-    monkeypatch.setattr(cli, '_train_vae', lambda data, progress: hardkd.HierarchicalVAE(width=4).eval())
-    monkeypatch.setitem(hardkd.models._MAKERS, 'vae', partial(hardkd.HierarchicalVAE, width=4))
+    monkeypatch.setattr(commands, 'fashion', lambda root: (train, test))
+    monkeypatch.setattr(commands, 'robust_teacher', partial(hardkd.robust_teacher, epochs=.5))
+    monkeypatch.setattr(commands, 'train_vae_by_recipe', lambda data, progress: hardkd.HierarchicalVAE(width=4).eval())
+    real = hardkd.weights.maker
+    monkeypatch.setattr(hardkd.weights, 'maker', lambda name: partial(hardkd.HierarchicalVAE, width=4) if name == 'vae' else real(name))
     other = say('augment', '--data', 'fashion', *words[1:2], tmp_path/'other', *words[3:-4], 'HARD VAE')
     assert other.code == 0 and {p.name for p in (tmp_path/'other').iterdir()} >= {'teacher.safetensors', 'vae.safetensors', 'record.json'}, other.err
 
 
 @pytest.mark.parametrize('words, named', [(['--names', 'KDD'], "names: got 'KDD'"), (['--images', 500], 'images: got 500')])
 def test_augment_complains_before_the_work(words, named, tmp_path, monkeypatch):
-    monkeypatch.setattr(cli, 'compare', lambda *_, **__: pytest.fail('worked'))
+    monkeypatch.setattr(commands, 'compare', lambda *_, **__: pytest.fail('worked'))
     done = say('augment', '--out', tmp_path, '--images', 128, *words)
     assert done.code == 1 and named in done.err
     (tmp_path/'earlier.json').write_text(json.dumps(dict(leaders=['KD'], updates=dict(KD=[dict(method='KD', factor=2.), dict(method='KD + AugMix', error='none')]))))
     done = say('augment', '--out', tmp_path, '--images', 128, '--like', tmp_path/'earlier.json', '--names', 'KD + AugMix')
     assert done.code == 1 and "names: got 'KD + AugMix'" in done.err, 'no strength was chosen for it'
-    done = say('augment', '--out', tmp_path, '--images', 128, '--like', hardkd.asset('compare-digits.json'))
+    done = say('augment', '--out', tmp_path, '--images', 128, '--like', hardkd.core.assets.asset('compare-digits.json'))
     assert done.code == 1 and 'like: got' in done.err, 'a record of another command'

@@ -6,8 +6,10 @@ from matplotlib.collections import PathCollection
 from torch import nn
 from torch.utils.data import DataLoader
 from torchvision.transforms.v2 import functional as V
-from hardkd import CORRUPTIONS, Images, accuracy, agreement, calibration_error, convergence_figure, corrupt, corrupted_figure, corruption_figure
-from hardkd import corruption_table, digits, predict, pretrained, until
+from hardkd import CORRUPTIONS, Images, accuracy, agreement, calibration_error, corrupt, corruption_figure
+from hardkd.experiments.figures import convergence_figure, corrupted_figure
+from hardkd import corruption_table, digits, predict, pretrained
+from hardkd.experiments.robustness import first_reached
 
 NAMES = 'shift rotation scale shear noise blur contrast elastic occlusion thickness'.split()
 DRAWN = [n for n in NAMES if n not in ('blur', 'contrast')]     # the others leave nothing to chance
@@ -296,11 +298,11 @@ def test_bad_tables(options, error, words):
 # --- until, and the pictures
 
 def test_until_is_the_first_time():
-    assert until([0, 10, 20, 30], [.1, .5, .4, .6], .5) == 10
-    assert until([0, 10, 20], torch.tensor([.1, .2, .3]), .30001) is None
-    assert until(torch.tensor([5]), [.2], .2) == 5 and until([0, 1], [.3, .1], 0) == 0
+    assert first_reached([0, 10, 20, 30], [.1, .5, .4, .6], .5) == 10
+    assert first_reached([0, 10, 20], torch.tensor([.1, .2, .3]), .30001) is None
+    assert first_reached(torch.tensor([5]), [.2], .2) == 5 and first_reached([0, 1], [.3, .1], 0) == 0
     for args, words in (([1, 2], [.1]), 'accuracy: got 1 values'), (([2, 1], [.1, .2]), 'updates: got some that fall'), (([1, 2], [.1, math.nan]), 'not finite'):
-        with pytest.raises(ValueError, match=words): until(*args, .1)
+        with pytest.raises(ValueError, match=words): first_reached(*args, .1)
 
 
 def test_convergence_says_when():

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.autograd import gradcheck
 from hypothesis import given, settings, strategies as st
-import hardkd, train_jobs as jobs
+import hardkd, train_jobs as jobs, hardkd.views.loss_ledger
 from hardkd import ICDLoss, ICDTerm, contrastive_loss, icd_terms, invariance_penalty, kd_loss
 from hardkd.run import Batch
 from hardkd.train import StudentLoss
@@ -361,7 +361,7 @@ def test_film_holds_embeddings_of_shifted_images():
 
 def test_ledger_finds_the_weights():
     run = play(kd_weight=2., term=term(icd_weight=3., invariance_weight=.25), epochs=4)
-    assert hardkd.ledger_weights(run)['student'] == pytest.approx(dict(clean=2., labels=1., contrast=3., penalty=.75), abs=1e-3)
+    assert hardkd.views.loss_ledger.ledger_weights(run)['student'] == pytest.approx(dict(clean=2., labels=1., contrast=3., penalty=.75), abs=1e-3)
 
 
 # --- several processes: this file run by torch.distributed.run

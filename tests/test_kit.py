@@ -338,7 +338,7 @@ def chunks(png):
 
 
 def test_png_is_the_same_every_time():
-    code = ('import sys, torch; from hardkd.kit import figure_png; from hardkd.shift import shift_map_figure; '
+    code = ('import sys, torch; from hardkd.figures.style import figure_png; from hardkd.views.shift_map import shift_map_figure; '
             'f = shift_map_figure({"a": torch.eye(5), "b": torch.ones(5, 5)}, ("a", "b"), "x"); '
             'sys.stdout.buffer.write(figure_png(f))')
     one, two = (subprocess.run([sys.executable, '-c', code], capture_output=True, check=True).stdout for _ in range(2))
@@ -360,15 +360,18 @@ def test_figures_leave_no_trace():
     code = '''if 1:
         import sys, torch, hardkd.data
         before = set(sys.modules)
-        import hardkd.kit as kit
+        from hardkd.figures.style import figure_png
+        from hardkd.figures.images import image_grid
+        from hardkd.figures.charts import curves
+        import hardkd.figures.page
         assert not {m for m in sys.modules if m.startswith('matplotlib')} - before, 'imported before the first figure'
         x, gen = torch.rand(2, 1, 4, 4), torch.get_rng_state()
-        kit.figure_png(kit.image_grid(x))
+        figure_png(image_grid(x))
         import matplotlib
         params = dict(matplotlib.rcParams)
-        kit.figure_png(kit.curves({'a': x[:, 0, 0]}, log=True, title='t'))
+        figure_png(curves({'a': x[:, 0, 0]}, log=True, title='t'))
         from hardkd.views.shift_map import shift_map_figure
-        kit.figure_png(shift_map_figure({'a': torch.eye(3)}))
+        figure_png(shift_map_figure({'a': torch.eye(3)}))
         assert dict(matplotlib.rcParams) == params and 'matplotlib.pyplot' not in sys.modules
         assert torch.equal(gen, torch.get_rng_state())'''
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)

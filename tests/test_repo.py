@@ -6,14 +6,17 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-NOTEBOOKS = sorted((ROOT/'nbs').glob('*.ipynb'))
-MODULES = sorted(p for p in (ROOT/'hardkd').glob('*.py') if not p.name.startswith('_'))
+NOTEBOOKS = sorted((ROOT/'nbs').rglob('*.ipynb'))
+LESSONS = sorted((ROOT/'nbs').glob('*.ipynb'))
+MODULES = sorted(p for p in (ROOT/'hardkd').rglob('*.py') if not p.name.startswith('_'))
 ASSETS = ROOT/'hardkd'/'assets'
 SETTINGS = configparser.ConfigParser(delimiters=['='], interpolation=None)
 SETTINGS.read(ROOT/'settings.ini')
 SETTINGS = SETTINGS['DEFAULT']
-each_notebook = pytest.mark.parametrize('path', NOTEBOOKS, ids=lambda p: p.stem)
-each_module = pytest.mark.parametrize('path', MODULES, ids=lambda p: p.stem)
+each_notebook = pytest.mark.parametrize('path', NOTEBOOKS, ids=lambda p: str(p.relative_to(ROOT/'nbs').with_suffix('')))
+each_lesson = pytest.mark.parametrize('path', LESSONS, ids=lambda p: p.stem)
+def name_of(path): return '.'.join(path.relative_to(ROOT).with_suffix('').parts)
+each_module = pytest.mark.parametrize('path', MODULES, ids=name_of)
 
 
 # --- notebooks
@@ -29,15 +32,15 @@ def test_notebook_is_clean(path):
     assert path.stat().st_size <= 60_000
 
 
-@each_notebook
+@each_lesson
 def test_notebook_is_a_lesson(path):
     number, noun = re.fullmatch(r'(\d\d)_([a-z]+)', path.stem).groups()
-    assert [p.stem[:2] for p in NOTEBOOKS].count(number) == 1
+    assert [p.stem[:2] for p in LESSONS].count(number) == 1
     cells = [(c['cell_type'], ''.join(c['source'])) for c in json.loads(path.read_text())['cells']]
     assert re.match(r'# .+\n\n> .+', cells[0][1]), 'title and subtitle first'
     assert len({c['id'] for c in json.loads(path.read_text())['cells']}) == len(cells)
     exported = [source for _, source in cells if source.startswith('#| default_exp')]
-    assert exported == [] or (ROOT/'hardkd'/f"{exported[0].split()[-1]}.py").exists()
+    assert exported == [] or (ROOT/'hardkd'/f"{exported[0].split()[-1].replace('.', '/')}.py").exists()
     assert cells[-1][0] == 'code' and cells[-1][1].startswith('#| hide\n') and 'nbdev.nbdev_export()' in cells[-1][1]
     for picture in re.findall(r'\]\((images/[^)]+)\)', '\n'.join(s for _, s in cells)):
         assert (ROOT/'nbs'/picture).exists(), picture
@@ -71,13 +74,13 @@ def test_module_is_generated_and_light(path):
     for node in ast.walk(tree):
         names = [a.name for a in node.names] if isinstance(node, ast.Import) else \
                 [node.module or ''] if isinstance(node, ast.ImportFrom) else []
-        tools = {'fastcore', 'nbdev', 'execnb'} | ({'IPython'} if path.stem != 'kit' else set())   # ipywidgets brings it
+        tools = {'fastcore', 'nbdev', 'execnb'} | ({'IPython'} if name_of(path) != 'hardkd.views.base' else set())   # ipywidgets brings it
         assert not {n.split('.')[0] for n in names} & tools, names
 
 
 @each_module
 def test_public_names_are_documented(path):
-    module = import_module(f'hardkd.{path.stem}')
+    module = import_module(name_of(path))
     for name in module.__all__:
         thing = getattr(module, name)
         if inspect.isfunction(thing) or inspect.isclass(thing): assert inspect.getdoc(thing), name
@@ -85,13 +88,18 @@ def test_public_names_are_documented(path):
 
 def test_public_names_and_modules_do_not_collide():
     import hardkd
-    assert not set(hardkd.__all__) & {p.stem for p in MODULES}
+    assert not set(hardkd.__all__) & {p.stem for p in MODULES if p.parent == ROOT/'hardkd'}
     assert hardkd.__version__ == SETTINGS['version']
 
 
-def test_every_library_module_is_public():
+def test_front_door():
+    "What `from hardkd import *` gives is listed twice, for Python and for editors: the same names, each of its module."
     import hardkd
-    assert set(hardkd._modules) == {p.stem for p in MODULES} - {'cli'}
+    tree = ast.parse((ROOT/'hardkd'/'__init__.py').read_text())
+    block = next(n for n in tree.body if isinstance(n, ast.If))
+    assert {n.module: {a.name for a in n.names} for n in block.body} == {m: set(names.split()) for m, names in hardkd._names.items()}
+    for name, module in hardkd._home.items(): assert name in import_module(f'hardkd.{module}').__all__, name
+    assert 70 <= len(hardkd.__all__) <= 100
 
 
 def test_import_is_light():

@@ -6,11 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import hardkd, hardkd.rivals
+import hardkd, hardkd.core.assets, hardkd.experiments.comparison, hardkd.experiments.contenders, hardkd.experiments.figures
 import train_jobs as jobs
-from hardkd import (AUGMENTED, CORRUPTIONS, Case, Compose, Corrupting, HardDraws, HierarchicalVAE, Images, PixelAscent, SpatialAugmentor, VAEAugmentor, accuracy, agreement,
-                    calibration_error, compare, compared, compared_text, contend, convergence, corrupt, differences_figure, digits, equal_seconds, hardness, judged_on, leaders, mlp, paired_interval,
-                    pretrained, predict, robust_teacher, shift_cnn, translate, verdicts)
+from hardkd import CORRUPTIONS, Compose, HardDraws, HierarchicalVAE, Images, SpatialAugmentor, VAEAugmentor, accuracy, agreement, calibration_error, compared, compared_text, corrupt, digits, hardness, mlp, paired_interval, pretrained, predict, robust_teacher, shift_cnn, translate
+from hardkd.experiments.contenders import AUGMENTED, Case, PixelAscent, contend
+from hardkd.experiments.corruptions import Corrupting
+from hardkd.experiments.comparison import compare, convergence, equal_seconds, test_sets, best_by_held
+from hardkd.experiments.figures import differences_figure
+from hardkd.experiments.records import verdicts
 
 train, test = digits()
 TINY = dict(epochs=1, batch_size=20, label_weight=0., progress=False)
@@ -84,7 +87,7 @@ def test_hard_plays_one_turn_after_ten(name, few, teacher, vae):
 
 @pytest.mark.parametrize('record', [p.name for p in sorted((Path(hardkd.__file__).parent/'assets').glob('augment-*.json'))])
 def test_shipped_records_are_of_these_contenders(record):
-    path, held = hardkd.asset(record), json.loads(hardkd.asset(record).read_text())
+    path, held = hardkd.core.assets.asset(record), json.loads(hardkd.core.assets.asset(record).read_text())
     recipe = json.loads(path.with_name('manifest.json').read_text())[record]['recipe']
     budgets = ['updates'] if '--no-seconds' in recipe else ['updates', 'seconds']
     assert {*budgets} == {'updates', 'seconds'} & {*held} and held['leaders'][0] == 'KD' and held['leaders'][-1].startswith('HARD')
@@ -100,8 +103,8 @@ def test_leaders_are_chosen_on_held_out_images():
     def row(*held, test=0.): return dict(held=[*held], test=[test])
     result = {'labels': dict(test=[1.]), 'KD': row(.5), 'KD + shift': row(.1, .6, test=.9), 'KD + affine': row(.55, .55, test=1.), 'KD + pixel ascent': row(.7),
               'KD + fixed spatial': row(.65), 'HARD mix': row(.1), 'HARD spatial': row(.2), 'HARD spatial + light, blind draws': row(.9), 'HARD VAE': dict(error='no'), 'FitNet': row(1.)}
-    assert leaders(result) == ['KD', 'KD + shift', 'KD + pixel ascent', 'HARD spatial']
-    assert leaders({k: result[k] for k in ('KD', 'KD + shift')}) == ['KD', 'KD + shift'], 'each once'
+    assert best_by_held(result) == ['KD', 'KD + shift', 'KD + pixel ascent', 'HARD spatial']
+    assert best_by_held({k: result[k] for k in ('KD', 'KD + shift')}) == ['KD', 'KD + shift'], 'each once'
 
 
 def test_pixel_ascent(few, teacher):
@@ -125,8 +128,8 @@ def test_pixel_ascent(few, teacher):
 # --- what is measured
 
 def test_sets_to_judge_on(few):
-    sets = judged_on(few, 6)
-    assert [*sets] == ['test', 'translate', 'corrupted'] and [*judged_on(few)] == ['test', 'translate']
+    sets = test_sets(few, 6)
+    assert [*sets] == ['test', 'translate', 'corrupted'] and [*test_sets(few)] == ['test', 'translate']
     some, each = few.subset(6), sets['corrupted'].x.view(10, 5, 6, 1, 28, 28)
     assert torch.equal(sets['translate'].x, translate(few).x) and sets['test'] is few
     assert torch.equal(each[3, 4], corrupt(some.x, [*CORRUPTIONS][3], 5)) and torch.equal(sets['corrupted'].y.view(50, 6)[17], some.y)
@@ -134,25 +137,25 @@ def test_sets_to_judge_on(few):
 
 def test_measured_by_hand(few, teacher):
     torch.manual_seed(0)
-    student, sets = mlp(), judged_on(few, 6)
+    student, sets = mlp(), test_sets(few, 6)
     told = predict(teacher, sets['corrupted'].x)
-    right, last = hardkd.rivals._measured(student, sets, told)
+    right, last = hardkd.experiments.comparison.measured(student, sets, told)
     assert right['test'].mean().item() == pytest.approx(accuracy(student, few))
     x, y = sets['corrupted'].x, sets['corrupted'].y
     by_image = [(predict(student, x[i::6]).argmax(1) == y[i]).float().mean().item() for i in range(6)]
     assert right['corrupted'].tolist() == pytest.approx(by_image)
     assert last == dict(agreement=agreement(predict(student, x), told), calibration=calibration_error(predict(student, x), y))
-    _, clean = hardkd.rivals._measured(student, judged_on(few), predict(teacher, few.x))
+    _, clean = hardkd.experiments.comparison.measured(student, test_sets(few), predict(teacher, few.x))
     assert clean['agreement'] == agreement(predict(student, few.x), predict(teacher, few.x))
 
 
 def test_comparison_of_augmentations(tmp_path, few, teacher, monkeypatch):
-    held, some, seen, original = train.subset(80), test.subset(40), [], hardkd.rivals.contend
+    held, some, seen, original = train.subset(80), test.subset(40), [], hardkd.experiments.contenders.contend
     def note(name, teacher, make, data, factor, seed, **how):
         seen.append((name, factor, seed, how['epochs'], how['label_weight']))
         return original(name, teacher, make, data, factor, seed, **how)
-    monkeypatch.setattr(hardkd.rivals, 'contend', note)
-    options = dict(seeds=2, spoiled=20, batch_size=20, label_weight=0.)
+    monkeypatch.setattr(hardkd.experiments.comparison, 'contend', note)
+    options = dict(seeds=2, corrupted_images=20, batch_size=20, label_weight=0.)
     args = teacher, small_mlp, few, held, some
     names = 'labels', 'KD', 'HARD spatial'
     first = compare(*args, tmp_path/'updates', names=names, factors=(.3, 1.), epochs=2, **options)
@@ -171,7 +174,7 @@ def test_comparison_of_augmentations(tmp_path, few, teacher, monkeypatch):
     chosen = {n: r.get('factor') for n, r in first.items()}
     compare(*args, tmp_path/'seconds', names=names, factors=chosen, epochs=epochs, **options)
     assert [s[:4] for s in seen if s[0] == 'HARD spatial'] == [('HARD spatial', chosen['HARD spatial'], seed, epochs['HARD spatial']) for seed in (0, 1)], 'nothing is chosen again'
-    with pytest.raises(ValueError, match='a comparison of spoiled = 20'): compare(*args, tmp_path/'updates', names=names, factors=(.3, 1.), epochs=2, **options | dict(spoiled=30))
+    with pytest.raises(ValueError, match='a comparison of corrupted_images = 20'): compare(*args, tmp_path/'updates', names=names, factors=(.3, 1.), epochs=2, **options | dict(spoiled=30))
     with pytest.raises(ValueError, match='a comparison of epochs'): compare(*args, tmp_path/'updates', names=names, factors=(.3, 1.), epochs=epochs, **options)
 
 
@@ -185,8 +188,8 @@ def test_choice_is_by_clean_and_corrupted_held_images(tmp_path, few, teacher, mo
     def measured(student, sets, told):
         clean, spoiled = scores[student.factor]
         return dict(test=torch.tensor([clean]), translate=torch.tensor([1 - clean]), corrupted=torch.tensor([spoiled])), dict(agreement=0., calibration=0.)
-    monkeypatch.setattr(hardkd.rivals, 'contend', pretend), monkeypatch.setattr(hardkd.rivals, '_measured', measured)
-    result = compare(teacher, small_mlp, few, few, few, tmp_path, names=('KD',), factors=(.3, 1.), seeds=1, spoiled=4, epochs=1)
+    monkeypatch.setattr(hardkd.experiments.comparison, 'contend', pretend), monkeypatch.setattr(hardkd.experiments.comparison, '_measured', measured)
+    result = compare(teacher, small_mlp, few, few, few, tmp_path, names=('KD',), factors=(.3, 1.), seeds=1, corrupted_images=4, epochs=1)
     assert result['KD']['held'] == pytest.approx([.45, .5]) and result['KD']['factor'] == 1.
 
 
@@ -203,7 +206,7 @@ def test_seconds_are_read_off_the_clock():
 
 def test_clock(few, teacher):
     run = contend('HARD spatial', teacher, small_mlp, few, epochs=4, batch_size=20, label_weight=0., progress=False)
-    clock, made = hardkd.rivals._clock(run), [h['seconds'] for h in run.history if h['player'] == 'student']
+    clock, made = hardkd.experiments.comparison._clock(run), [h['seconds'] for h in run.history if h['player'] == 'student']
     assert len(clock) == 21 and clock[0] == 0 and clock[-1] == made[-1] and clock[5] == pytest.approx(made[2]) and clock == sorted(clock)
 
 
@@ -217,7 +220,7 @@ def test_convergence(few, teacher):
         assert np.array(way['accuracy']).shape == (2, len(way['updates']))
     last = contend('KD', teacher, small_mlp, few, 1., 1, schedule=None, epochs=4, batch_size=20, label_weight=0., lr=1e-3, progress=False).student
     assert found['KD']['accuracy'][1][-1] == pytest.approx(accuracy(last, held)), 'clean held images'
-    hardkd.convergence_figure(found)
+    hardkd.experiments.figures.convergence_figure(found)
 
 
 def test_verdicts(tmp_path):
@@ -264,7 +267,7 @@ def test_corrupting_draws_by_its_noise():
 
 
 def test_shipped_robust_teacher_bears_more_than_the_plain_one():
-    sets = judged_on(test.subset(1000), 200)
+    sets = test_sets(test.subset(1000), 200)
     robust, plain = ({k: accuracy(pretrained(n), d) for k, d in sets.items()} for n in ('robust_cnn', 'shift_cnn'))
     assert robust['corrupted'] > plain['corrupted'] + .1 and robust['test'] > .985
     for k, v in robust.items(): assert v == pytest.approx(pretrained('robust_cnn').manifest['metrics'][k], abs=.02)

@@ -6,8 +6,12 @@ import pytest, torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import nn
-import hardkd, train_jobs as jobs
-from hardkd import Images, compare, compared, compared_html, compared_text, contend, digits, linear_probe, mlp, paired_interval, pretrained, shift_cnn, stages
+import hardkd, train_jobs as jobs, hardkd.experiments.contenders
+from hardkd import Images, compared, compared_text, digits, linear_probe, mlp, paired_interval, pretrained, shift_cnn
+from hardkd.experiments.comparison import compare
+from hardkd.experiments.records import compared_html
+from hardkd.experiments.contenders import contend
+from hardkd.experiments.rivals import stages
 from hardkd.experiments.rivals import RIVALS, rival_term
 from hardkd.run import Batch
 
@@ -141,9 +145,9 @@ def test_fsp_says_why_it_cannot_run():
 
 
 def seen_by_both(teacher, student, batch, term):
-    from hardkd.models import watching
+    from hardkd.models import captured
     student.eval(), teacher.eval()
-    with torch.no_grad(), watching(student, term.student_layers) as mine, watching(teacher, term.teacher_layers) as theirs: student(batch.x), teacher(batch.x)
+    with torch.no_grad(), captured(student, term.student_layers) as mine, captured(teacher, term.teacher_layers) as theirs: student(batch.x), teacher(batch.x)
     return mine, theirs
 
 
@@ -213,8 +217,8 @@ def test_comparison(tmp_path, monkeypatch):
     teacher, student, few = small()
     train, test = digits()
     held, some, seen = train.subset(200), test.subset(100), []
-    original = hardkd.rivals.contend
-    monkeypatch.setattr(hardkd.rivals, 'contend', lambda name, *args, **how: (seen.append((name, *args[3:])), original(name, *args, **how))[1])
+    original = hardkd.experiments.contenders.contend
+    monkeypatch.setattr(hardkd.experiments.comparison, 'contend', lambda name, *args, **how: (seen.append((name, *args[3:])), original(name, *args, **how))[1])
     options = dict(names=('labels', 'KD', 'ICD', 'FSP'), seeds=2, factors=(.5, 1.), probe=(few, some), **QUICK)
     result = compare(teacher, partial(shift_cnn, widths=(4,8,16)), few, held, some, tmp_path, **options)
     assert list(result) == ['labels', 'KD', 'ICD', 'FSP'] and 'stages of [4, 8, 16] channels' in result['FSP']['error']
@@ -249,6 +253,6 @@ def test_interrupted_comparison_goes_on(tmp_path, monkeypatch):
     options = dict(seeds=1, factors=(1.,), **QUICK)
     args = teacher, partial(shift_cnn, widths=(4,8,16)), few, few, few, tmp_path
     compare(*args, names=('labels',), **options)
-    monkeypatch.setattr(hardkd.rivals, 'contend', stop)
+    monkeypatch.setattr(hardkd.experiments.comparison, 'contend', stop)
     with pytest.raises(KeyboardInterrupt): compare(*args, names=('labels', 'KD'), **options)
     assert list(json.loads((tmp_path/'result.json').read_text())) == ['labels']

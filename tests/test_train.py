@@ -535,7 +535,7 @@ def test_bad_input(name):
 def test_what_learns_along_is_held_too():
     "The part of a loss that learns: trained by the student's optimiser, held while others play, kept in checkpoints."
     net, along = nn.Linear(3, 2), nn.Linear(2, 2)
-    player = Player('student', net, None, lambda p: torch.optim.SGD(p, .1), also=along)
+    player = Player('student', net, None, lambda p: torch.optim.SGD(p, .1), loss_module=along)
     assert {id(p) for g in player.optimiser.param_groups for p in g['params']} == {id(p) for m in (net, along) for p in m.parameters()}
     player.ready(False)
     assert not any(p.requires_grad for p in along.parameters()) and not along.training

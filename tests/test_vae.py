@@ -6,14 +6,14 @@ import pytest
 import torch
 from hypothesis import given, settings, strategies as st
 from torch import nn
-import hardkd
+import hardkd, hardkd.vae
 import hardkd.vae
 import train_jobs as jobs
 from hardkd.data import Images, digits
 from hardkd.hard import AugmentorLoss
 from hardkd.views.disagreement_map import DisagreementMap
 from hardkd.views.hard_scrub import HardScrub
-from hardkd.views.augmentor_cloud import emitted
+from hardkd.views.augmentor_cloud import transforms_over_time
 from hardkd.augmentor import Compose
 from hardkd.models import mlp, predict
 from hardkd.weights import pretrained, save_pretrained
@@ -365,7 +365,7 @@ def test_in_the_loop(shipped, tmp_path):
     view = HardScrub(a)
     assert '1x1 ±' in view.describe() and ' sd' in view.describe() and 'move, turn' not in str(view.state)
     assert DisagreementMap(teacher, a.student, data, a, limit=2, cells=3).cloud is None
-    assert len(emitted(a)[0]) == 4
+    assert len(transforms_over_time(a)[0]) == 4
 
 
 def test_weights_round_trip(tmp_path):

@@ -1,10 +1,14 @@
 "What all views share: the base class, and for each view its words, table, picture, page and errors; without a browser."
 import json, re
+from importlib.resources import files
 import pytest, torch
 from torch import nn
 from matplotlib.figure import Figure
-import hardkd
-from hardkd import Images, View, accuracy, kit, mlp, predict, pretrained, shift_batch
+import hardkd, hardkd.run, hardkd.spatial, hardkd.views.augmentor_cloud, hardkd.views.base, hardkd.views.hard_scrub
+from hardkd import Images, accuracy, curves, html_page, mlp, predict, pretrained, shift_batch
+from hardkd.data import to_bytes
+from hardkd.views import doctor as doctor_room
+from hardkd.views.base import View
 from hardkd.views.base import closest, module_text, pack, question
 from view_makers import MAKERS, NASTY, Odd, SETS, made, shipped
 
@@ -58,7 +62,7 @@ class Still(View):
     "A view that shows a number."
     _esm = module_text('shift_map')
     def __init__(self, **options): super().__init__('How many?', dict(x=torch.arange(3.)), dict(frame=0), **options)
-    def figure(self): return kit.curves({'x': [1., 2.]})
+    def figure(self): return curves({'x': [1., 2.]})
     def describe(self): return 'How many? 3.'
     def to_frame(self): return [dict(x=1)]
     def answer(self, what): return dict(double=2*what['x'], many=torch.ones(2, dtype=torch.uint8))
@@ -108,7 +112,7 @@ def test_modules_are_one_scope():
     assert len(names) == len(set(names)), {n for n in names if names.count(n) > 1}
 
 
-@pytest.mark.parametrize('path', sorted((hardkd.kit.files('hardkd')/'static').iterdir()), ids=lambda p: p.name)
+@pytest.mark.parametrize('path', sorted((files('hardkd')/'static').iterdir()), ids=lambda p: p.name)
 def test_static_file_can_stand_inside_a_page(path):
     text = path.read_text()
     if path.name.endswith('.js'): assert '</' not in text and '<!--' not in text and 'innerHTML' not in text
@@ -118,7 +122,7 @@ def test_static_file_can_stand_inside_a_page(path):
 
 def test_text_of_a_stranger_cannot_leave_its_place():
     view = Still(footer='</script><script>1</script>{{script}} {{still}}')
-    page = kit.html_page('x', [view])
+    page = html_page('x', [view])
     assert page.count('</script>') == 2 and '{{' not in page.split('type="module"')[0].replace('{{script}} {{still}}', '')
 
 
@@ -137,8 +141,8 @@ def test_closest(): assert closest(.4, [.1, .5, .9]) == 1
 
 def test_models_have_names():
     teacher, students, data, _ = shipped()
-    assert hardkd.view_models(teacher, students['KD'], data) == {'teacher': teacher, 'student': students['KD']}
-    assert list(hardkd.view_models(teacher, {1: students['KD'], 'b': students['HARD']}, data)) == ['teacher', '1', 'b']
+    assert hardkd.views.base.view_models(teacher, students['KD'], data) == {'teacher': teacher, 'student': students['KD']}
+    assert list(hardkd.views.base.view_models(teacher, {1: students['KD'], 'b': students['HARD']}, data)) == ['teacher', '1', 'b']
 
 
 # --- ShiftMap against torch
@@ -198,7 +202,7 @@ def test_film_is_thinned_evenly_when_it_is_too_long():
     trace = dict(step=torch.arange(T), images=torch.zeros(T, 64, 3, 28, 28, dtype=torch.uint8), x=x, y=torch.zeros(64).long(),
                  teacher=torch.zeros(T, 64, 7, dtype=torch.uint8), student=torch.zeros(T, 64, 7, dtype=torch.uint8),
                  disagreement=torch.zeros(T, 64), classes=NASTY)
-    run = hardkd.train.Run(Odd(), Odd(), None, 0, trace=trace)
+    run = hardkd.run.Run(Odd(), Odd(), None, 0, trace=trace)
     view = hardkd.HardScrub(run)
     steps = view.trace['step']
     assert 20 < len(steps) < 40 and steps[0] == 0 and steps[-1] == T-1 and steps.diff().max() - steps.diff().min() <= 1
@@ -207,10 +211,10 @@ def test_film_is_thinned_evenly_when_it_is_too_long():
 def test_cloud_is_what_was_emitted():
     "The amounts of the spatial augmentor, put back into it, make the images of the film."
     _, _, _, run = shipped()
-    axes, amounts = hardkd.emitted(run)
-    units = hardkd.generator_units((28, 28))
+    axes, amounts = hardkd.views.augmentor_cloud.transforms_over_time(run)
+    units = hardkd.spatial.generator_units((28, 28))
     last = torch.stack([amounts[-1, :, i]/units[a['name']][0] for i, a in enumerate(axes)], 1)
-    motion = (last[:, :, None, None]*hardkd.generator_matrices([a['name'] for a in axes], 28, 28)).sum(1)
+    motion = (last[:, :, None, None]*hardkd.spatial.generator_matrices([a['name'] for a in axes], 28, 28)).sum(1)
     made_again = hardkd.warp(run.trace['x'], motion)
     assert (made_again - run.trace['images'][-1]/255).abs().max() < .01
 
@@ -219,9 +223,9 @@ def test_cloud_of_another_augmentor_is_measured_on_the_images():
     x = torch.zeros(3, 1, 28, 28)
     x[:, :, 10:14, 10:14] = 1.
     moved = shift_batch(x, 3, -2)*.5
-    trace = dict(step=torch.arange(2), images=torch.stack([kit.to_bytes(x), kit.to_bytes(moved)]), x=x, y=torch.zeros(3).long(), classes=['a', 'b'],
+    trace = dict(step=torch.arange(2), images=torch.stack([to_bytes(x), to_bytes(moved)]), x=x, y=torch.zeros(3).long(), classes=['a', 'b'],
                  teacher=torch.zeros(2, 3, 2, dtype=torch.uint8), student=torch.zeros(2, 3, 2, dtype=torch.uint8), disagreement=torch.zeros(2, 3))
-    axes, amounts = hardkd.emitted(hardkd.train.Run(Odd(), Odd(), None, 0, trace=trace))
+    axes, amounts = hardkd.views.augmentor_cloud.transforms_over_time(hardkd.run.Run(Odd(), Odd(), None, 0, trace=trace))
     assert [a['name'] for a in axes] == ['right', 'down', 'size', 'brightness']
     assert amounts[0].abs().max() < 1e-3
     assert amounts[1, 0].tolist() == pytest.approx([3, -2, 0, -50], abs=.3)
@@ -263,10 +267,10 @@ def test_doctor_finds_what_is_here():
 
 def test_doctor_says_what_to_do(monkeypatch):
     def version(name):
-        if name == 'anywidget': raise kit.PackageNotFoundError(name)
+        if name == 'anywidget': raise doctor_room.PackageNotFoundError(name)
         return '7.0' if name == 'ipywidgets' else '2.14.0'
-    monkeypatch.setattr(kit, 'version', version)
-    monkeypatch.setattr(kit.sys, 'prefix', 'nowhere')
+    monkeypatch.setattr(doctor_room, 'version', version)
+    monkeypatch.setattr(doctor_room.sys, 'prefix', 'nowhere')
     rows = {r['what']: r for r in hardkd.doctor().to_frame()}
     assert rows['anywidget']['found'] == 'nothing' and rows['anywidget']['advice'].startswith("python -m pip install 'anywidget>=")
     assert rows['ipywidgets']['found'] == '7.0' and 'ipywidgets>=8' in rows['ipywidgets']['advice']
@@ -307,7 +311,7 @@ def bad_cases():
     yield 'huge images', lambda: hardkd.HardScrub(without(run, trace=run.trace | dict(
         images=torch.zeros(2, 64, 3, 128, 128, dtype=torch.uint8), x=torch.zeros(64, 3, 128, 128)))), ValueError, 'run: got 3.1 MB a frame'
     yield 'images out of range', lambda: hardkd.HardScrub(without(run, trace=run.trace | dict(x=run.trace['x']*255))), ValueError, 'run: got values in [0, 255]'
-    yield 'frame', lambda: hardkd.scrub_figure(run.trace, 999), ValueError, 'frame: got 999'
+    yield 'frame', lambda: hardkd.views.hard_scrub.scrub_figure(run.trace, 999), ValueError, 'frame: got 999'
 
 
 CASES = ['classes', 'images', 'size', 'no students', 'a name', 'too few names', 'two channels', 'a shift', 'no images', 'HardScrub run', 'HardScrub not recorded',

@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from matplotlib.figure import Figure
 from torch import nn
-from hardkd import EmbeddingDuel, Images, Run, duel_figure, logits_and_features, mlp, shift_batch
+from hardkd import EmbeddingDuel, Images, Run, logits_and_features, mlp, shift_batch
+from hardkd.views.embedding_duel import duel_figure
 from hardkd.figures.page import files
 from hardkd.views.base import module_text
 from lab import SavedPage, picture

@@ -6,12 +6,12 @@ import pytest, torch
 import torch.nn.functional as F
 from matplotlib.figure import Figure
 from torch import nn
-import hardkd
+import hardkd, hardkd.views.icd_matrix
 from hardkd import Images
 from lab import painted, picture
 from view_makers import NASTY, Odd, SETS
 
-IcdMatrix, icd_figure = hardkd.IcdMatrix, hardkd.icd_figure
+IcdMatrix, icd_figure = hardkd.IcdMatrix, hardkd.views.icd_matrix.icd_figure
 
 
 def make(which, **options):

@@ -6,8 +6,10 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 from torch import nn
-import hardkd
-from hardkd import Images, LossLedger, Run, SpatialAugmentor, TemperatureDial, digits, kd_loss, ledger_figure, ledger_weights, mlp, predict, pretrained, soften, student_sensitivity, temperature_figure
+import hardkd, hardkd.train
+from hardkd import Images, LossLedger, Run, SpatialAugmentor, TemperatureDial, digits, kd_loss, mlp, predict, pretrained, soften, student_sensitivity
+from hardkd.views.loss_ledger import ledger_figure, ledger_weights
+from hardkd.views.temperature_dial import temperature_figure
 from hardkd.views.loss_ledger import _running
 
 CLASSES = ['plain', 'a "b"', '<script>alert(1)</script>', 'two words', "it's", '$x$ & co', 'ünï']

@@ -2,11 +2,11 @@
 import base64, itertools, math, re, threading
 import pytest, torch
 from torch import nn
-import hardkd
+import hardkd, hardkd.spatial, hardkd.views.push_the_digit
 from hardkd import Images, digits, disagreement, distill, mlp, predict, pretrained, shift_batch, soften, vit
 from hardkd.data import to_bytes
 from hardkd.views.push_the_digit import PushTheDigit, push_figure
-from hardkd.spatial import GENERATORS, from_natural, natural, warp
+from hardkd.spatial import GENERATORS, from_units, to_units, warp
 from hardkd.views.disagreement_map import motion_plane, pixel_places, plane_axes, plane_figure
 from lab import painted, picture
 from test_browser import Page
@@ -106,7 +106,7 @@ def test_known_breaks():
 
 def test_moves_go_outwards_and_none_is_left_out():
     for m in 1, 2, 5:
-        moves = hardkd.shift._outwards(m)
+        moves = hardkd.views.push_the_digit._outwards(m)
         lengths = [math.hypot(*d) for d in moves]
         assert lengths == sorted(lengths) and len(set(moves)) == len(moves)
         assert set(moves) == {d for d in itertools.product(range(-m, m+1), repeat=2) if math.hypot(*d) <= m}
@@ -140,9 +140,9 @@ def test_push_table_is_what_torch_says(which):
 def test_turned_and_scaled_images_are_those_of_the_warps(turn, scale):
     "A rotation and a growth around the middle commute, so the wind of both is their sum; the shift comes after."
     x = digits()[1].x[0]
-    ours = hardkd.shift._pushed(x, [(0, 0), (3, -2)], turn, scale/100)
+    ours = hardkd.views.push_the_digit._pushed(x, [(0, 0), (3, -2)], turn, scale/100)
     amounts = dict(rotation=math.radians(turn), scale=math.log(scale/100))
-    motion = sum(a*m for a, m in zip(amounts.values(), hardkd.generator_matrices(amounts, 28, 28)))
+    motion = sum(a*m for a, m in zip(amounts.values(), hardkd.spatial.generator_matrices(amounts, 28, 28)))
     theirs = warp(x[None], motion[None])
     assert (ours[:1] - theirs).abs().max() < 1/200
     assert (ours[1:, :, 4:20, 6:] - shift_batch(theirs, 3, -2)[:, :, 4:20, 6:]).abs().max() < 1/200
@@ -151,7 +151,7 @@ def test_turned_and_scaled_images_are_those_of_the_warps(turn, scale):
 def test_pushed_image_is_not_cut_before_it_is_moved():
     image = torch.zeros(1, 9, 9)
     image[0, 4, 7] = 1.                     # at twice the size this leaves on the right, and a push brings it back
-    assert hardkd.shift._pushed(image, [(-3, 0)], 0., 2.)[0, 0, 4].max() > .9
+    assert hardkd.views.push_the_digit._pushed(image, [(-3, 0)], 0., 2.)[0, 0, 4].max() > .9
 
 
 def test_push_figure_holds_the_numbers():
@@ -309,7 +309,7 @@ def test_turns_and_scales_in_the_page_are_those_of_python(tools, shape):
     x = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
     for dx, dy, turn, scale in (0, 0, 25, 1), (3, -1, -60, 1.3), (-2, 5, 180, .5):
         ours = in_page(tools, x, dict(dx=dx, dy=dy, turn=turn, scale=scale))
-        theirs = to_bytes(hardkd.shift._pushed(x/255, [(dx, dy)], turn, scale)[0])
+        theirs = to_bytes(hardkd.views.push_the_digit._pushed(x/255, [(dx, dy)], turn, scale)[0])
         assert (ours.int() - theirs.int()).abs().max() <= 1
 
 
@@ -386,7 +386,7 @@ def test_page_answers_for_turned_and_scaled_images_too(page_of):
     hand(p).focus()
     for key in ']', ']', ']', ']', '-', '-', 'ArrowLeft', 'ArrowDown': p.page.keyboard.press(key)
     assert 'moved by (-1, 1), 1.4 pixels, turned by 20°, scaled to 90 %' in p.caption()
-    x = hardkd.shift._pushed(view.data.x[view.place['image']], [(-1, 1)], 20, .9)
+    x = hardkd.views.push_the_digit._pushed(view.data.x[view.place['image']], [(-1, 1)], 20, .9)
     for name, (word, sure) in opinions(view, p).items():
         best = soften(predict(view.models[name], x), 1.)[0]
         assert word == view.data.classes[best.argmax()] and sure == pytest.approx(100*best.max().item(), abs=2)
@@ -543,11 +543,11 @@ def test_stranger_with_odd_names_in_a_page(page_of):
 
 def test_natural_units_go_there_and_back():
     for g in GENERATORS:
-        for amount in -.3, 0., .7: assert from_natural(g, natural(g, amount, (20, 40))[0], (20, 40)) == pytest.approx(amount)
-    assert natural('tx', .25, (20, 40)) == (10, 'px') and natural('ty', .25, (20, 40)) == (5, 'px')
-    assert natural('rotation', math.pi/2) == (pytest.approx(90), '°') and natural('scale', math.log(1.5)) == (pytest.approx(50), '%')
-    with pytest.raises(ValueError, match='above|> -100'): from_natural('scale', -100)
-    with pytest.raises(ValueError, match="did you mean 'rotation'"): natural('rotate', 1.)
+        for amount in -.3, 0., .7: assert from_units(g, to_units(g, amount, (20, 40))[0], (20, 40)) == pytest.approx(amount)
+    assert to_units('tx', .25, (20, 40)) == (10, 'px') and to_units('ty', .25, (20, 40)) == (5, 'px')
+    assert to_units('rotation', math.pi/2) == (pytest.approx(90), '°') and to_units('scale', math.log(1.5)) == (pytest.approx(50), '%')
+    with pytest.raises(ValueError, match='above|> -100'): from_units('scale', -100)
+    with pytest.raises(ValueError, match="did you mean 'rotation'"): to_units('rotate', 1.)
 
 
 def test_plane_of_shifts_is_shift_batch():
@@ -595,7 +595,7 @@ def test_disagreement_is_what_torch_says():
     assert len(rows) == len(students)*n*G*G
     for r in rows[::997]:
         image = view.x[r['image'], None]
-        motion = sum(from_natural(g, r[g])*m for g, m in zip(('tx', 'ty'), hardkd.generator_matrices(('tx', 'ty'), 28, 28)))
+        motion = sum(from_units(g, r[g])*m for g, m in zip(('tx', 'ty'), hardkd.spatial.generator_matrices(('tx', 'ty'), 28, 28)))
         hard_x = as_shown(warp(image, motion[None]))
         t, s, still = predict(teacher, hard_x), predict(students[r['student']], hard_x), predict(teacher, image)
         assert r['disagreement'] == pytest.approx(disagreement(s, t).item(), rel=5e-3, abs=1e-3)     # some bytes round the other way

@@ -8,7 +8,8 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 from torch import nn
-from hardkd import HierarchicalVAE, Images, VAEAugmentor, VaeScrub, digits, mlp, predict, pretrained, vae_scrub_figure
+from hardkd import HierarchicalVAE, Images, VAEAugmentor, VaeScrub, digits, mlp, predict, pretrained
+from hardkd.views.vae_scrub import vae_scrub_figure
 from hardkd.views.base import module_text
 from lab import SavedPage, picture
 from view_makers import NASTY, Odd

@@ -2,7 +2,7 @@
 from functools import cache
 import torch
 from torch import nn
-import hardkd
+import hardkd, hardkd.train
 from hardkd import Images, SpatialAugmentor, digits, distill, mlp, pretrained
 
 NASTY = ['plain', 'two words', 'a "quoted" one', "it's", '<script>window.hacked = 1</script>', '<img src=x onerror="window.hacked=1">',

@@ -18,7 +18,7 @@ from ..train import fit
 from ..shift import translate
 from .corruptions import robust_teacher
 from .contenders import AUGMENTED, CONTENDERS
-from .comparison import compare, convergence, equal_seconds, judged_on, leaders
+from .comparison import compare, convergence, equal_seconds, test_sets, best_by_held
 from .records import compared, compared_text
 from .recipes import make_model, train_vae_by_recipe
 from .toy import results_folder
@@ -90,15 +90,15 @@ def compare_augmentations(
     else:
         teacher = _kept(out/'teacher.safetensors', lambda: robust_teacher(train, progress=progress), 'shift_cnn', 'hardkd augment --data fashion')
         vae = _kept(out/'vae.safetensors', lambda: train_vae_by_recipe(train, progress=progress), 'vae', 'hardkd augment --data fashion')
-    print('teacher:', {k: f'{accuracy(teacher, d):.2%}' for k,d in judged_on(test, 2000).items()})
-    common, epochs = dict(seeds=seeds, spoiled=2000, label_weight=0., lr=5e-3, batch_size=64, vae=vae), updates/(images//64)
+    print('teacher:', {k: f'{accuracy(teacher, d):.2%}' for k,d in test_sets(test, 2000).items()})
+    common, epochs = dict(seeds=seeds, corrupted_images=2000, label_weight=0., lr=5e-3, batch_size=64, vae=vae), updates/(images//64)
     result = compare(teacher, mlp, few, held, test, out/'updates', names=names, factors=chosen or (.5, 1., 2.), trial=trial, epochs=epochs, **common)
     factors = {n: r.get('factor') for n,r in result.items() if 'error' not in r}
     if seconds:
         length = equal_seconds(result, epochs, min(result.get('KD + fixed spatial', result['KD'])['seconds']))
         compare(teacher, mlp, few, held, test, out/'seconds', names=tuple(factors), factors=factors, epochs=length, **common)
     budgets = ('updates', 'seconds') if seconds else ('updates',)
-    first = [n for n in earlier['leaders'] if n in factors] if like else leaders(result)
+    first = [n for n in earlier['leaders'] if n in factors] if like else best_by_held(result)
     record = dict(data=data, images=images, seeds=seeds, trial=trial, leaders=first, machine=f'{torch.get_num_threads()} threads of {os.cpu_count()} cores')
     record |= {budget: {rival: compared(out/budget, rival) for rival in first if not rival.startswith('HARD')} for budget in budgets}
     if not like:

@@ -110,7 +110,7 @@ class Corrupting:
         x:Tensor,      # (N,C,H,W) in [0,1]
         noise:Tensor,  # (N,1) of `draw`; the first of 16 counts
     )->Tensor:         # (N,C,H,W) in [0,1]
-        "The images, spoiled."
+        "The images, corrupted."
         names, parts = [*CORRUPTIONS], []
         for part,seeds in zip(x.split(16), noise.split(16)):
             severity, which = divmod(int(seeds[0,0]) % (5*len(names)), len(names))

@@ -17,7 +17,7 @@ from hardkd.figures.style import (
 from ..figures.images import draw_images
 from ..figures.charts import check_lines, check_shift_maps, draw_lines, draw_map, width_labels
 from .corruptions import corrupt, CORRUPTIONS
-from .robustness import until
+from .robustness import first_reached
 
 # %% ../../nbs/experiments/figures.ipynb #e752bd77
 def corrupted_figure(
@@ -74,7 +74,7 @@ def convergence_figure(
     check_one_of('against', against, histories)
     bands = {m: np.atleast_2d(check_array(f'accuracy of {m}', h['accuracy'], (1,2), 0, 1)) for m,h in histories.items()}
     level, look, top = bands[against].mean(0).max(), looks(histories), .75 if title else .4
-    reached = {m: [until(h[k], bands[m].mean(0), level) for k in ('updates', 'seconds')] for m,h in histories.items()}
+    reached = {m: [first_reached(h[k], bands[m].mean(0), level) for k in ('updates', 'seconds')] for m,h in histories.items()}
     told = {m: 'not reached' if u is None else f'after {u:,.0f} updates, {s:,.3g} s' for m,(u,s) in reached.items()}
     floor, best = max(0., min(level-.1, *(v[:,-1].min()-.01 for v in bands.values()))), max(v.max() for v in bands.values())
     words = {m: f'{wrap_text(m, 2.8, lines=1)}\n{t}' for m,t in told.items()}

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..core.checks import check_number, check_one_of, refuse
 from ..core.seeds import seed_of
 from ..data import Images
-from ..models import device_of, evaluating, last_linear, watching
+from ..models import device_of, evaluating, last_linear, captured
 
 # %% ../../nbs/experiments/rivals.ipynb #21c5d171
 class RivalTerm(nn.Module):
@@ -43,7 +43,7 @@ def stages(
     x:Tensor,         # (N,C,H,W) images of its size
 )->list:              # of (path, channels): the last module that returns maps, for each size of maps from 2 pixels on
     "Where a convolutional net's stages end."
-    with evaluating(model), watching(model, [n for n,_ in model.named_modules() if n]) as seen: model(x[:2].to(device_of(model)))
+    with evaluating(model), captured(model, [n for n,_ in model.named_modules() if n]) as seen: model(x[:2].to(device_of(model)))
     ends = {tuple(out.shape[2:]): (path, out.shape[1]) for path,(_,out) in seen.items() if isinstance(out, Tensor) and out.ndim == 4 and out.shape[-1] > 1}
     if not ends: refuse('model', 'one without maps', 'convolutional nets')
     return list(ends.values())
@@ -112,7 +112,7 @@ def _ft(p, L):
     (path, cs), (target, ct) = (maps[-1] for maps in p.maps)
     paraphraser = Paraphraser4FactorTransfer(.5, ct)
     optimiser = torch.optim.Adam(paraphraser.parameters(), 1e-3)
-    with evaluating(p.teacher), watching(p.teacher, [target]) as seen:
+    with evaluating(p.teacher), captured(p.teacher, [target]) as seen:
         p.teacher(p.data.x[:1000])
         maps = seen[target][1]
     for step in range(200):

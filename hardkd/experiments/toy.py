@@ -17,7 +17,7 @@ from ..figures.style import figure_png
 from ..figures.page import html_page, table_html
 from ..views.shift_map import ShiftMap
 from ..views.hard_scrub import HardScrub
-from .recipes import COLUMNS, evaluate, get_teacher, METHODS, PERCENT, train_students
+from .recipes import COLUMNS, measure, get_teacher, METHODS, PERCENT, train_students
 from .figures import story_figure
 
 # %% ../../nbs/experiments/toy.ipynb #9da6341c
@@ -131,10 +131,10 @@ def demo(
         if s == seed:
             students = {METHODS[m]: runs[m].student for m in ('kd','kd_fixed','hard')}
             views = ShiftMap(net, students, test), HardScrub(runs['hard'])
-            best = dict(method='teacher', seconds=taught, student_steps=0, augmentor_steps=0, **evaluate(net, test))
+            best = dict(method='teacher', seconds=taught, student_steps=0, augmentor_steps=0, **measure(net, test))
         played.append(runs)
         tables.append([best] + [dict(method=m, seconds=r.seconds, student_steps=r.steps['student'],
-                                     augmentor_steps=r.steps.get('augmentor', 0), **evaluate(r.student, test))
+                                     augmentor_steps=r.steps.get('augmentor', 0), **measure(r.student, test))
                                 for m,r in runs.items()])
         result = summary(tables, played, seconds=time.perf_counter()-started, **settings)
         maps = {row['method']: row['map'] for row in tables[-1]}

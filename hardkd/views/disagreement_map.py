@@ -14,7 +14,7 @@ from ..data import Images, to_bytes
 from ..models import predict
 from ..losses import disagreement, soften
 from ..run import Run
-from ..spatial import from_natural, generator_matrices, GENERATORS, natural, warp
+from ..spatial import from_units, generator_matrices, GENERATORS, to_units, warp
 from ..figures.style import add_axes, add_colour_bar, INK, looks, new_figure, wrap_text, write_text
 from ..figures.images import draw_images
 from ..figures.charts import draw_bars
@@ -39,7 +39,7 @@ def motion_plane(
 def plane_axes(plane, reach, cells=15, size=(28,28)): # as in `motion_plane`
     "For each of the two: its name, unit, and what it amounts to along the plane, in that unit."
     half = cells//2
-    return [dict(name=g, unit=natural(g, 0., size)[1], at=[natural(g, i*most/half, size)[0] for i in range(-half, half+1)])
+    return [dict(name=g, unit=to_units(g, 0., size)[1], at=[to_units(g, i*most/half, size)[0] for i in range(-half, half+1)])
             for g,most in zip(plane, reach)]
 
 def pixel_places(
@@ -126,8 +126,8 @@ class DisagreementMap(View):
         models = view_models(teacher, students, data)
         check_number('temperature', temperature, above=0), check_number('invariance_weight', invariance_weight, 0)
         self.plane, self.size = [check_one_of('plane', g, GENERATORS) for g in plane], tuple(data.x.shape[2:])
-        usual = [natural(g, .375, self.size)[0] if g in ('tx','ty') else 60. if g == 'rotation' else 50. for g in self.plane]
-        self.reach = [from_natural(g, r, self.size) for g,r in zip(self.plane, reach or usual)]
+        usual = [to_units(g, .375, self.size)[0] if g in ('tx','ty') else 60. if g == 'rotation' else 50. for g in self.plane]
+        self.reach = [from_units(g, r, self.size) for g,r in zip(self.plane, reach or usual)]
         self.motions, frames = motion_plane(self.plane, self.reach, cells, self.size), self._cloud(run)
         self.cloud = frames.get('cloud')
         self.models, self.names = {n: deepcopy(m).eval() for n,m in models.items()}, list(models)

@@ -12,7 +12,7 @@ from ..core.checks import check_number, check_one_of
 from ..data import Images, to_bytes
 from ..models import predict
 from ..losses import agreement, disagreement, soften
-from ..shift import each_shift, right
+from ..shift import each_shift, is_correct
 from ..figures.style import add_colour_bar, DIFFERENCE_COLOURS, looks, new_figure
 from ..figures.charts import check_shift_maps, draw_map
 from .base import closest, module_text, question, View, view_models
@@ -101,7 +101,7 @@ def _at_every_shift(models, data, m, temperature, examples=12):
     for row,column,moved in each_shift(x, m):
         logits = [predict(model, moved).float() for model in models.values()]
         for i,z in enumerate(logits):
-            maps['accuracy'][i,row,column] = right(z, y).mean()
+            maps['accuracy'][i,row,column] = is_correct(z, y).mean()
             maps['agreement'][i,row,column] = agreement(z, logits[0])
             maps['kl'][i,row,column] = disagreement(z, logits[0], temperature).mean()
             top, which = soften(z[some], 1.).max(1)
