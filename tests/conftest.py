@@ -8,7 +8,7 @@ os.environ.setdefault('MPLBACKEND', 'Agg')   # also for the processes that tests
 if 'PYTEST_XDIST_WORKER' in os.environ: os.environ['OMP_NUM_THREADS'] = '1'   # one core for each of pytest's workers: threads of two that share cores wait for each other
 ROOT = Path(__file__).resolve().parents[1]
 UNTRACKED = {'.git', 'build', 'dist', '__pycache__', '.ipynb_checkpoints', '.pytest_cache', '.hypothesis', '.venv',
-             '_docs', '_proc', 'data', 'runs'}
+             '_docs', '_proc', 'data', 'runs', '.mypy_cache', '.ruff_cache'}
 
 
 def project_files():
@@ -21,6 +21,18 @@ def project_files():
         found = [p for p in ROOT.rglob('*') if not any(part in UNTRACKED or part.endswith('.egg-info')
                                                        for part in p.relative_to(ROOT).parts)]
     return sorted(p for p in set(found) if p.is_file())
+
+
+def pytest_configure(config):
+    config.addinivalue_line('markers', 'slow: a long sweep; left out unless asked for with `-m slow`, as .ci/run does')
+
+
+def pytest_collection_modifyitems(config, items):
+    "Long sweeps run where they are asked for."
+    if config.option.markexpr: return
+    slow = [item for item in items if 'slow' in item.keywords]
+    if slow: config.hook.pytest_deselected(items=slow)
+    items[:] = [item for item in items if 'slow' not in item.keywords]
 
 
 @pytest.fixture(scope='session')

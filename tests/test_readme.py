@@ -20,6 +20,14 @@ UNCHECKED = re.compile(r'git clone |cd ')
 STAND_INS = {}   # 'the documented command': 'a shorter one that is run in its place', for what takes hours or a screen
 
 
+# After each block: an augmentor that was to learn has played.
+PLAYED = '''
+for _name, _run in [*globals().items()]:
+    if type(_run).__name__ == 'Run' and any(p.requires_grad for p in getattr(_run.augmentor, 'parameters', list)()):
+        assert _run.steps['augmentor'] > 0, f'{_name}: {_run.steps}'
+'''
+
+
 def blocks(text, *languages):
     "The fenced blocks of the given languages."
     return [body for language, body in re.findall(r'^```(\w+)\n(.*?)^```', text, re.M | re.S) if language in languages]
@@ -61,7 +69,7 @@ def check_command(command, folder, ci):
 
 def check_snippets(text, folder):
     "Run the python blocks one after the other in one process."
-    code = '\n'.join(blocks(text, 'python', 'py'))
+    code = '\n'.join(block + PLAYED for block in blocks(text, 'python', 'py'))
     done = subprocess.run([sys.executable, '-c', code], cwd=folder, capture_output=True, text=True, timeout=LIMIT)
     assert done.returncode == 0, done.stderr[-3000:]
 
@@ -116,3 +124,5 @@ def test_wrong_readmes_are_seen(tmp_path):
     with pytest.raises(AssertionError): check_command('hardkd dmeo', tmp_path, ci)
     assert shorter('hardkd demo --full').startswith('hardkd demo --full --epochs')
     with pytest.raises(AssertionError): check_snippets('```python\nx = 1\n```\n```python\nassert x == 2\n```\n', tmp_path)
+    short = "from hardkd import *\nrun = distill(mlp(), mlp(), digits()[0].subset(64), augmentor=SpatialAugmentor(), batch_size=32, epochs=1, progress=False)\n"
+    with pytest.raises(AssertionError, match="'augmentor': 0"): check_snippets(f'```python\n{short}```\n', tmp_path)
