@@ -656,5 +656,5 @@ def test_augment_complains_before_the_work(words, named, tmp_path, monkeypatch):
     (tmp_path/'earlier.json').write_text(json.dumps(dict(leaders=['KD'], updates=dict(KD=[dict(method='KD', factor=2.), dict(method='KD + AugMix', error='none')]))))
     done = say('augment', '--out', tmp_path, '--images', 128, '--like', tmp_path/'earlier.json', '--names', 'KD + AugMix')
     assert done.code == 1 and "names: got 'KD + AugMix'" in done.err, 'no strength was chosen for it'
-    done = say('augment', '--out', tmp_path, '--images', 128, '--like', hardkd.core.assets.asset('compare-digits.json'))
+    done = say('augment', '--out', tmp_path, '--images', 128, '--like', hardkd.core.assets.record('compare-digits.json'))
     assert done.code == 1 and 'like: got' in done.err, 'a record of another command'

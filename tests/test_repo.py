@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT/'nbs').rglob('*.ipynb'))
 LESSONS = sorted((ROOT/'nbs').glob('*.ipynb'))
 MODULES = sorted(p for p in (ROOT/'hardkd').rglob('*.py') if not p.name.startswith('_'))
-ASSETS = ROOT/'hardkd'/'assets'
+ASSETS, RECORDS = ROOT/'hardkd'/'assets', ROOT/'hardkd'/'records'
 SETTINGS = configparser.ConfigParser(delimiters=['='], interpolation=None)
 SETTINGS.read(ROOT/'settings.ini')
 SETTINGS = SETTINGS['DEFAULT']
@@ -117,13 +117,14 @@ def test_sizes(files):
     assert sum(p.stat().st_size for p in files if ASSETS in p.parents) <= 12_000_000
 
 
-def test_manifest_is_complete_and_right():
-    manifest = json.loads((ASSETS/'manifest.json').read_text())
-    assert set(manifest) == {p.name for p in ASSETS.iterdir()} - {'manifest.json', 'NOTICE.md'}
-    notice = (ASSETS/'NOTICE.md').read_text()
+@pytest.mark.parametrize('folder', [ASSETS, RECORDS], ids=lambda p: p.name)
+def test_manifest_is_complete_and_right(folder):
+    manifest = json.loads((folder/'manifest.json').read_text())
+    assert set(manifest) == {p.name for p in folder.iterdir()} - {'manifest.json', 'NOTICE.md'}
+    notice = (folder/'NOTICE.md').read_text()
     for name, line in manifest.items():
         assert {'sha256', 'recipe', 'seed', 'licence', 'source'} <= set(line), name
-        assert line['sha256'] == hashlib.sha256((ASSETS/name).read_bytes()).hexdigest(), name
+        assert line['sha256'] == hashlib.sha256((folder/name).read_bytes()).hexdigest(), name
         assert name in notice, f'{name} is not in NOTICE.md'
 
 
@@ -175,7 +176,7 @@ def test_wheel_holds_all_that_is_needed(wheel, files):
     wanted = {str(p.relative_to(ROOT)) for p in files if (ROOT/'hardkd') in p.parents}
     wanted |= {f'hardkd/{p.relative_to(ROOT)}' for p in files if (ROOT/'nbs') in p.parents}
     assert wanted <= names, wanted - names
-    assert {'hardkd/py.typed', 'hardkd/assets/digits.npz', 'hardkd/nbs/01_data.ipynb'} <= names
+    assert {'hardkd/py.typed', 'hardkd/assets/digits.npz', 'hardkd/records/compare-digits.json', 'hardkd/nbs/01_data.ipynb'} <= names
     extra = {n for n in names - wanted if '.dist-info/' not in n}
     assert not extra, extra
     assert sum(i.compress_size for i in wheel.infolist()) <= 12_000_000

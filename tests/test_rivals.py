@@ -85,9 +85,10 @@ def test_hard_plays_one_turn_after_ten(name, few, teacher, vae):
     assert run.steps == dict(student=180, **({} if name.endswith('widths held') else dict(augmentor=3)))
 
 
-@pytest.mark.parametrize('record', [p.name for p in sorted((Path(hardkd.__file__).parent/'assets').glob('augment-*.json'))])
+@pytest.mark.parametrize('record', [p.name for p in sorted((Path(hardkd.__file__).parent/'records').glob('augment-*.json'))])
 def test_shipped_records_are_of_these_contenders(record):
-    path, held = hardkd.core.assets.asset(record), json.loads(hardkd.core.assets.asset(record).read_text())
+    path = hardkd.core.assets.record(record)
+    held = json.loads(path.read_text())
     recipe = json.loads(path.with_name('manifest.json').read_text())[record]['recipe']
     budgets = ['updates'] if '--no-seconds' in recipe else ['updates', 'seconds']
     assert {*budgets} == {'updates', 'seconds'} & {*held} and held['leaders'][0] == 'KD' and held['leaders'][-1].startswith('HARD')
@@ -174,7 +175,7 @@ def test_comparison_of_augmentations(tmp_path, few, teacher, monkeypatch):
     chosen = {n: r.get('factor') for n, r in first.items()}
     compare(*args, tmp_path/'seconds', names=names, factors=chosen, epochs=epochs, **options)
     assert [s[:4] for s in seen if s[0] == 'HARD spatial'] == [('HARD spatial', chosen['HARD spatial'], seed, epochs['HARD spatial']) for seed in (0, 1)], 'nothing is chosen again'
-    with pytest.raises(ValueError, match='a comparison of corrupted_images = 20'): compare(*args, tmp_path/'updates', names=names, factors=(.3, 1.), epochs=2, **options | dict(spoiled=30))
+    with pytest.raises(ValueError, match='a comparison of corrupted_images = 20'): compare(*args, tmp_path/'updates', names=names, factors=(.3, 1.), epochs=2, **options | dict(corrupted_images=30))
     with pytest.raises(ValueError, match='a comparison of epochs'): compare(*args, tmp_path/'updates', names=names, factors=(.3, 1.), epochs=epochs, **options)
 
 
@@ -188,7 +189,7 @@ def test_choice_is_by_clean_and_corrupted_held_images(tmp_path, few, teacher, mo
     def measured(student, sets, told):
         clean, spoiled = scores[student.factor]
         return dict(test=torch.tensor([clean]), translate=torch.tensor([1 - clean]), corrupted=torch.tensor([spoiled])), dict(agreement=0., calibration=0.)
-    monkeypatch.setattr(hardkd.experiments.comparison, 'contend', pretend), monkeypatch.setattr(hardkd.experiments.comparison, '_measured', measured)
+    monkeypatch.setattr(hardkd.experiments.comparison, 'contend', pretend), monkeypatch.setattr(hardkd.experiments.comparison, 'measured', measured)
     result = compare(teacher, small_mlp, few, few, few, tmp_path, names=('KD',), factors=(.3, 1.), seeds=1, corrupted_images=4, epochs=1)
     assert result['KD']['held'] == pytest.approx([.45, .5]) and result['KD']['factor'] == 1.
 
