@@ -15,7 +15,7 @@ import numpy as np
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset, TensorDataset
 from torchvision import datasets, transforms
-from .core.checks import check_images, check_labels, check_number, check_one_of, refuse
+from .core.checks import check_images, check_labels, check_number, check_one_of, refused
 from .core.assets import add_to_manifest, asset
 
 # %% ../nbs/01_data.ipynb #4f213823
@@ -24,8 +24,8 @@ def images_from_bytes(
 )->Tensor:  # (N,C,H,W) float32 in [0,1]
     "Pictures as files keep them, turned into the floats that every model here takes."
     u8 = torch.as_tensor(u8)
-    if u8.dtype != torch.uint8: refuse('u8', u8.dtype, 'bytes (uint8)', TypeError)
-    if u8.ndim not in (3,4): refuse('u8', f'shape {tuple(u8.shape)}', '(N,H,W) and (N,H,W,C)')
+    if u8.dtype != torch.uint8: raise refused('u8', u8.dtype, 'bytes (uint8)', TypeError)
+    if u8.ndim not in (3,4): raise refused('u8', f'shape {tuple(u8.shape)}', '(N,H,W) and (N,H,W,C)')
     x = u8[:,None] if u8.ndim == 3 else u8.permute(0,3,1,2)
     return x.float().contiguous() / 255
 
@@ -44,7 +44,7 @@ class Images(TensorDataset):
     ):
         check_images('x', x)
         check_labels('y', y, math.inf if classes is None else len(classes))
-        if len(x) != len(y): refuse('y', f'{len(y)} labels for {len(x)} images', 'one for each image')
+        if len(x) != len(y): raise refused('y', f'{len(y)} labels for {len(x)} images', 'one for each image')
         super().__init__(x.float(), y.long())
         self.classes = [str(c) for c in (range(int(y.max())+1) if classes is None else classes)]
 
@@ -72,14 +72,14 @@ def read_idx(
     axes = raw[3] if raw[:3] == b'\0\0\x08' else 0
     shape = np.frombuffer(raw[4:4+4*axes], '>u4')
     if not axes or 4+4*axes+shape.prod() != len(raw):
-        refuse('path', f'{str(path)!r} with {len(raw)} bytes', 'complete idx files of bytes')
+        raise refused('path', f'{str(path)!r} with {len(raw)} bytes', 'complete idx files of bytes')
     return np.frombuffer(raw, np.uint8, offset=4+4*axes).reshape(shape)
 
 def _idx_files(name, folder):
     "The four arrays of a set in MNIST's format: training images and labels, test images and labels."
     stems = 'train-images-idx3', 'train-labels-idx1', 't10k-images-idx3', 't10k-labels-idx1'
     paths = [next(iter(sorted(Path(folder).glob(f'{s}-ubyte*'))), None) for s in stems]
-    if None in paths: refuse(name, repr(str(folder)), f"folders with {', '.join(stems)} (-ubyte)")
+    if None in paths: raise refused(name, repr(str(folder)), f"folders with {', '.join(stems)} (-ubyte)")
     return map(read_idx, paths)
 
 def idx_set(
@@ -142,7 +142,7 @@ def vision_set(
         fate = 'could not be downloaded to' if download else 'was not found in'
         why = ' '.join(str(e).split())
         got = f'{str(root)!r}: the {part} {fate} it ({why})'
-        refuse('root', got, 'folders that hold it, or download=True with a network. Without one: run '
+        raise refused('root', got, 'folders that hold it, or download=True with a network. Without one: run '
                f"vision_set({name!r}, download=True) on another machine and copy its folder 'data' here")
 
 # %% ../nbs/01_data.ipynb #40e7ab50
@@ -153,7 +153,7 @@ def _batches(dataset):
         for x,y in loader: yield check_images('dataset', x), torch.as_tensor(y)
     except (TypeError, ValueError, RuntimeError) as e:
         if str(e).startswith('dataset: '): raise
-        refuse('dataset', f'items that do not make a batch ({e})', 'pairs of an image tensor (C,H,W), of one '
+        raise refused('dataset', f'items that do not make a batch ({e})', 'pairs of an image tensor (C,H,W), of one '
                'shape for all, and a whole number; vision_set(..., size=...) gives such pairs')
 
 def in_memory(
@@ -170,7 +170,7 @@ def in_memory(
     for x,y in _batches(dataset):
         xs.append(x); ys.append(y); n += len(x)
         if limit is not None and n >= limit: break
-    if not xs: refuse('dataset', 'no images', 'one or more')
+    if not xs: raise refused('dataset', 'no images', 'one or more')
     return Images(torch.cat(xs)[:limit], torch.cat(ys)[:limit], getattr(named, 'classes', None))
 
 # %% ../nbs/01_data.ipynb #6960fc5f

@@ -13,7 +13,7 @@ import torch, torchvision
 import torch.nn.functional as F
 from torch import Tensor, nn
 from .core.checks import (
-    check_images, check_labels, check_number, check_one_of, check_same_shape, refuse)
+    check_images, check_labels, check_number, check_one_of, check_same_shape, refused)
 from .data import Images, in_memory
 
 # %% ../nbs/02_models.ipynb #cc5e001d
@@ -61,7 +61,7 @@ def shift_cnn(
 )->nn.Sequential:         # (N,C,H,W) in [0,1] → (N,K) logits, for any H and W
     "A conv net that hardly notices shifts: a wide zero border, means before halving, a maximum over places."
     _check_sizes(num_classes, channels=channels, **{f'widths[{i}]': w for i,w in enumerate(widths)})
-    if not widths: refuse('widths', 'no numbers', 'one or more')
+    if not widths: raise refused('widths', 'no numbers', 'one or more')
     layers, ins = [nn.ZeroPad2d(4)], channels
     for i,outs in enumerate(widths):
         if i: layers.append(nn.AvgPool2d(2))
@@ -94,8 +94,8 @@ def vit(
     "torchvision's vision transformer, small enough for digits (Dosovitskiy et al. 2020, arXiv 2010.11929v2)."
     _check_sizes(num_classes, channels=channels, size=size, patch=patch, dim=dim, depth=depth, heads=heads,
                  hidden=hidden)
-    if size % patch: refuse('patch', patch, f'divisors of size={size}')
-    if dim % heads: refuse('heads', heads, f'divisors of dim={dim}')
+    if size % patch: raise refused('patch', patch, f'divisors of size={size}')
+    if dim % heads: raise refused('heads', heads, f'divisors of dim={dim}')
     net = torchvision.models.VisionTransformer(size, patch, depth, heads, dim, hidden,
                                                num_classes=num_classes)
     net.conv_proj = nn.Conv2d(channels, dim, patch, patch)
@@ -112,15 +112,15 @@ class Normalised(nn.Module):
         super().__init__()
         mean, std = (torch.as_tensor(v, dtype=torch.float32).reshape(-1,1,1) for v in (mean,std))
         check_same_shape(mean=mean, std=std)
-        if not mean.isfinite().all(): refuse('mean', mean.flatten().tolist(), 'finite numbers')
-        if not ((std > 0) & std.isfinite()).all(): refuse('std', std.flatten().tolist(), 'finite numbers > 0')
+        if not mean.isfinite().all(): raise refused('mean', mean.flatten().tolist(), 'finite numbers')
+        if not ((std > 0) & std.isfinite()).all(): raise refused('std', std.flatten().tolist(), 'finite numbers > 0')
         self.model = model
         self.register_buffer('mean', mean)
         self.register_buffer('std', std)
 
     def forward(self, x):
         if len(self.mean) not in (1, x.shape[1]):
-            refuse('x', f'{x.shape[1]} channels', f'{len(self.mean)}, as many as `mean` has')
+            raise refused('x', f'{x.shape[1]} channels', f'{len(self.mean)}, as many as `mean` has')
         return self.model((x-self.mean)/self.std)
 
 # %% ../nbs/02_models.ipynb #53b27260
@@ -142,12 +142,12 @@ def device_of(model:nn.Module)->torch.device:
 
 # %% ../nbs/02_models.ipynb #b338131e
 def check_model(name, model):
-    if not isinstance(model, nn.Module): refuse(name, type(model).__name__, 'torch.nn.Module', TypeError)
+    if not isinstance(model, nn.Module): raise refused(name, type(model).__name__, 'torch.nn.Module', TypeError)
 
 def check_logits(output):
     if isinstance(output, Tensor) and output.ndim == 2: return output
     got = f'shape {tuple(output.shape)}' if isinstance(output, Tensor) else f'type {type(output).__name__}'
-    refuse('model', f'an output of {got}', 'classifiers that return one tensor of logits (N,K)')
+    raise refused('model', f'an output of {got}', 'classifiers that return one tensor of logits (N,K)')
 
 def predict(
     model:nn.Module,      # any classifier
@@ -186,7 +186,7 @@ def check_models(
             raise ValueError(f'{name}: got {got}; allowed are models that take these images') from e
     if shapes['teacher'] != shapes['student']:
         got = ' and '.join(f'{s[1]} classes' for s in shapes.values())
-        refuse('teacher, student', got, 'equal numbers of classes')
+        raise refused('teacher, student', got, 'equal numbers of classes')
     return shapes['teacher'][1]
 
 # %% ../nbs/02_models.ipynb #e9f489f8
@@ -197,7 +197,7 @@ def pooled(
     "One vector an image: the mean over places or tokens."
     if not isinstance(features, Tensor) or features.ndim < 2:
         got = f'shape {tuple(features.shape)}' if isinstance(features, Tensor) else type(features).__name__
-        refuse('layer', f'{layer!r}, which returns {got}', 'modules that return one tensor (N,...)')
+        raise refused('layer', f'{layer!r}, which returns {got}', 'modules that return one tensor (N,...)')
     if features.ndim == 4: return features.mean((2,3))
     return features.mean(1) if features.ndim == 3 else features.flatten(1)
 
@@ -234,7 +234,7 @@ def last_linear(
     path, (features, output) = [*seen.items(), ('', (None,None))][max(0, len(seen)-1)]
     if not _same(output, logits):
         names = ', '.join(repr(n) for n in [*dict(model.named_modules())][-12:] if n)
-        refuse('layer', 'None, and the model does not end in a linear layer', f'module paths such as {names}')
+        raise refused('layer', 'None, and the model does not end in a linear layer', f'module paths such as {names}')
     return path, features, logits
 
 def logits_and_features(
@@ -248,7 +248,7 @@ def logits_and_features(
         _, features, logits = last_linear(model, x)
         return logits, pooled(features, 'the input of the last linear layer')
     with captured(model, [layer]) as seen: logits = check_logits(model(x))
-    if layer not in seen: refuse('layer', f'{layer!r}, which was not called', 'modules that are called')
+    if layer not in seen: raise refused('layer', f'{layer!r}, which was not called', 'modules that are called')
     return logits, pooled(seen[layer][1], layer)
 
 # %% ../nbs/02_models.ipynb #cb4903d7

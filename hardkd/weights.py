@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from safetensors.torch import load_file, save
 from torch import nn
-from .core.checks import check_one_of, refuse
+from .core.checks import check_one_of, refused
 from .core.assets import add_to_manifest, asset, read_manifest
 from .models import FACTORIES
 
@@ -39,13 +39,13 @@ def save_pretrained(
 )->dict:                  # the manifest's line
     "Write weights as safetensors, and in the manifest what they are."
     make, path = maker(factory), Path(path)
-    if path.suffix != '.safetensors': refuse('path', repr(str(path)), 'names that end in .safetensors')
+    if path.suffix != '.safetensors': raise refused('path', repr(str(path)), 'names that end in .safetensors')
     state = {k: (v.half() if half and v.is_floating_point() else v).cpu().contiguous()
              for k,v in model.state_dict().items()}
     bad = [k for k,v in state.items() if not v.isfinite().all()]
-    if bad: refuse('model', f"values that are not finite in {', '.join(bad)}", 'finite weights')
+    if bad: raise refused('model', f"values that are not finite in {', '.join(bad)}", 'finite weights')
     try: make(**arguments or {}).load_state_dict(state)
-    except RuntimeError as e: refuse('model', f'weights that do not fit ({e})', f'what {factory!r} makes')
+    except RuntimeError as e: raise refused('model', f'weights that do not fit ({e})', f'what {factory!r} makes')
     path.write_bytes(save(state))
     more = dict(factory=factory) | more | (dict(arguments=arguments) if arguments else {})
     return add_to_manifest(path, recipe, 'Apache-2.0', 'trained on MNIST by the recipe', seed, **more)

@@ -10,7 +10,7 @@ import hashlib, json
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from .checks import check_one_of, refuse
+from .checks import check_one_of, refused
 
 # %% ../../nbs/core/assets.ipynb #754f2654
 def add_to_manifest(
@@ -40,10 +40,10 @@ def asset(
     folder = Path(folder or str(files('hardkd')/'assets'))
     lines = json.loads((folder/'manifest.json').read_text())
     path = folder/check_one_of('name', name, lines)
-    if not path.exists(): refuse('name', f'{name!r}, which is gone', 'files that exist; install hardkd again')
+    if not path.exists(): raise refused('name', f'{name!r}, which is gone', 'files that exist; install hardkd again')
     got,right = hashlib.sha256(path.read_bytes()).hexdigest(), lines[name]['sha256']
     if got != right:
-        refuse('name', f'{name!r} with sha256 {got}', f'{right}; the file is damaged, install hardkd again')
+        raise refused('name', f'{name!r} with sha256 {got}', f'{right}; the file is damaged, install hardkd again')
     return path
 
 # %% ../../nbs/core/assets.ipynb #e614ab01
