@@ -20,7 +20,6 @@ from .hard import hardness
 class PhotometricAugmentor(Augmentor):
     "Light and grain, of learned widths: contrast times exp(±w), brightness ± w, and noise of up to w on each pixel; one draw an image."
     kinds = 'brightness', 'contrast', 'noise'
-    units = dict(brightness=(100,'%'), contrast=(1,'ln'), noise=(100,'%'))   # of `widths`: what a width of 1 is
 
     def __init__(self,
         shape=(1,28,28),  # (C,H,W) of the images
@@ -56,7 +55,15 @@ class PhotometricAugmentor(Augmentor):
         mean = x.mean((1,2,3), keepdim=True)
         return (mean + (x-mean)*steeper.exp() + brighter + grain*noise[:,3:].view_as(x)).clamp(0, 1)
 
-    def describe(self)->str:
+    def units(self,
+        size:tuple=(28,28),  # of the images: does not matter here
+    )->dict:                 # kind -> (factor, unit)
+        "What a width of 1 is."
+        return dict(brightness=(100,'%'), contrast=(1,'ln'), noise=(100,'%'))
+
+    def describe(self,
+        x:Tensor|None=None,  # not looked at
+    )->str:
         "The widths in words."
         bright, steep, grain = (w.item() for w in self.widths().values())
         return f'brightness ±{bright:.1%}, contrast ÷ or × {math.exp(steep):.2f}, noise up to {grain:.1%}'

@@ -37,8 +37,6 @@ class MixAugmentor(Augmentor):
             self.look[-1].weight.mul_(.1)     # nearly deaf to the images, not quite: all weights have a gradient
             self.look[-1].bias.fill_(math.log(math.expm1(total)/(math.exp(spread)-math.exp(total-spread))))
 
-    units = dict(share=(100,'%'), share_sd=(100,'%'))   # of `widths`: what a width of 1 is
-
     def draw(self,
         n:int,                           # images
         generator:torch.Generator=None,  # on the CPU
@@ -90,6 +88,12 @@ class MixAugmentor(Augmentor):
         "Mean and standard deviation of the partner's share over the pixels of these images, with the same noise at each call."
         share = self._shares_on(x)
         return dict(share=share.mean(), share_sd=share.std(correction=0))
+
+    def units(self,
+        size:tuple=(28,28),  # of the images: does not matter here
+    )->dict:                 # name -> (factor, unit)
+        "What a width of 1 is."
+        return dict(share=(100,'%'), share_sd=(100,'%'))
 
     def _shares_on(self, x):
         if x is None: refuse('x', 'None', 'images (N,C,H,W): what is mixed depends on them', TypeError)

@@ -190,5 +190,5 @@ class Session:
         "The run as it is now."
         run, film = self.run, self.film
         run.steps, run.finished = {p.name: p.steps for p in self.players}, self.student.steps >= self.goal
-        if film: run.trace = dict(**film.state_dict(), x=film.probe.x, y=film.probe.y, classes=film.probe.classes)
+        if film: run.trace = film.result()
         return run

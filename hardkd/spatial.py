@@ -102,10 +102,18 @@ class SpatialAugmentor(Augmentor):
         matrices = generator_matrices(self.generators, *x.shape[-2:], amounts.dtype).to(amounts.device)
         return warp_unchecked(x, (amounts[:,:,None,None]*matrices).sum(1))
 
+    def units(self,
+        size:tuple=(28,28),  # height and width of the images, pixels
+    )->dict:                 # generator -> (factor, unit)
+        "What a width of 1 is."
+        known = generator_units(size)
+        return {g: known[g] for g in self.generators}
+
     def describe(self,
-        size=(28,28),  # height and width of the images, pixels
+        x:Tensor|tuple|None=None,  # (N,C,H,W) images, or their height and width in pixels; None: (28,28)
     )->str:
         "The widths in words: pixels, degrees, per cent."
+        size = (28,28) if x is None else tuple(x.shape[2:]) if isinstance(x, Tensor) else x
         if len(size) != 2: refuse('size', size, '(height, width)')
         return ', '.join(f'{g} ±{_readable(g, w.item(), size)}' for g,w in self.widths().items())
 

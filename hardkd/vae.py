@@ -330,8 +330,11 @@ class VAEAugmentor(Augmentor):
         gone = self._descend(x, torch.zeros(len(x), self.columns, device=x.device))[1]
         return {name: tuple(torch.cat([v.flatten() for v in parts]).square().mean().sqrt() for parts in zip(*each)) for name,each in gone.items()}
 
-    @property
-    def units(self): return dict.fromkeys(self.levels, (1, 'sd'))
+    def units(self,
+        size:tuple=(28,28),  # of the images: does not matter here
+    )->dict:                 # level -> (factor, unit)
+        "What a width of 1 is."
+        return dict.fromkeys(self.levels, (1, 'sd'))
 
     def widths(self,
         x:Tensor,  # (N,C,H,W) in [0,1]

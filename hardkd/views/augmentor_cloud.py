@@ -9,7 +9,6 @@ __all__ = ['transforms_over_time', 'cloud_figure', 'AugmentorCloud']
 import torch
 from torch import nn
 from ..core.checks import check_number
-from ..core.seeds import seed_of
 from ..models import check_models, predict
 from ..losses import disagreement
 from ..run import Run
@@ -27,10 +26,9 @@ def transforms_over_time(
     trace = check_run(run)
     (H,W), units = trace['x'].shape[-2:], width_axes(run)
     names = [u['name'] for u in units]
-    if isinstance(run.augmentor, SpatialAugmentor) and {'tx','ty'} <= {*names}:
-        noise = run.augmentor.draw(len(trace['x']), torch.Generator().manual_seed(seed_of(run.seed, 2)))
+    if isinstance(run.augmentor, SpatialAugmentor) and {'tx','ty'} <= {*names} and 'noise' in trace:
         factors = torch.tensor([u['factor'] for u in units])
-        amounts = trace['widths'][:,None]*noise*factors
+        amounts = trace['widths'][:,None]*trace['noise']*factors
         limits = [max(W if n == 'tx' else H, 1)/2 if n in ('tx','ty') else max(amounts[...,i].abs().max().item()*1.1, u['factor']*.1)
                   for i,(n,u) in enumerate(zip(names, units))]
         return [dict(name=u['name'], unit=u['unit'], limit=limit, shift=dict(tx='x', ty='y').get(u['name'], ''))

@@ -15,7 +15,6 @@ from ..core.checks import check_images, check_number, check_one_of, check_pictur
 from ..data import Images
 from ..models import check_models
 from ..run import Run
-from ..spatial import generator_units
 from ..figures.page import figure_html, fill_template, Html, html_page, page_source
 
 # %% ../../nbs/views/base.ipynb #0cbd769e
@@ -176,6 +175,6 @@ def width_axes(run):
     "name, factor, unit of each width in the trace."
     trace = run.trace
     if 'widths' not in trace: return []
-    names = list(run.augmentor.widths(trace['x'][:2]))
-    known = generator_units(trace['x'].shape[-2:]) | getattr(run.augmentor, 'units', {})
-    return [dict(name=n, factor=f, unit=u) for n,(f,u) in ((n, known.get(n, (1,''))) for n in names)]
+    units = run.augmentor.units(trace['x'].shape[-2:])
+    named = {name: units.get(name, (1, '')) for name in run.augmentor.widths(trace['x'][:2])}
+    return [dict(name=name, factor=factor, unit=unit) for name,(factor,unit) in named.items()]
