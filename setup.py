@@ -26,7 +26,7 @@ setup(
     packages=['hardkd', 'hardkd.nbs'],
     package_dir={'hardkd': 'hardkd', 'hardkd.nbs': 'nbs'},
     package_data={
-        'hardkd': ['py.typed', 'assets/*', 'static/*'],
+        'hardkd': ['py.typed', 'assets/*', 'views/*.*', 'views/kit/*', 'views/numbers/*'],
         'hardkd.nbs': ['*.ipynb', 'images/*'],
     },
     include_package_data=False,

@@ -8,7 +8,7 @@ __all__ = ['TEACHER', 'STUDENT', 'AUGMENTOR', 'LOOKS', 'looks', 'figure_png', 'i
            'View', 'Doctor', 'doctor']
 
 # %% ../nbs/02_kit.ipynb #faf991a7
-import base64, html, io, itertools, json, platform, re, sys, textwrap, threading
+import base64, html, io, itertools, json, platform, posixpath, re, sys, textwrap, threading
 from functools import partial
 from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.resources import files
@@ -340,7 +340,7 @@ def table_html(
                 f'<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>')
 
 # %% ../nbs/02_kit.ipynb #fa261f2d
-def _static(name): return (files('hardkd')/'static'/name).read_text(encoding='utf-8')
+def _static(name): return (files('hardkd')/'views'/name).read_text(encoding='utf-8')
 
 def _filled(template, **parts):
     "A template with each {{name}} filled once; what is filled in is not looked at again."
@@ -367,13 +367,24 @@ def _json(thing):
     "As JSON that may stand inside a script element."
     return json.dumps(thing).replace('<', r'\u003c')
 
+_IMPORT = re.compile(r"(?m)^import ([^;]+?) from '([^']+)';\n")
+
+def _join_module(path, name, texts):
+    "Add to `texts` what the module at `path` imports, each once and before its users, then the module; a page is a text called `name`."
+    if path in texts: return
+    text = _static(path)
+    if path.endswith('.html'): text = f'const {name} = {_json(text)};\n'
+    for wanted,other in _IMPORT.findall(text):
+        _join_module(posixpath.normpath(posixpath.join(posixpath.dirname(path), other)), wanted, texts)
+    texts[path] = re.sub(r'(?m)^export (?=async|class|const|function)', '', _IMPORT.sub('', text))
+
 def module_text(
-    *names,  # of modules in hardkd/static, the view's own last
-)->str:      # one ES module
-    "The kit and a view's modules in one scope: imports of each other dropped, only the last default export left."
-    frames = ''.join(f"const {n.upper()} = {_json(_static(f'{n}.html'))};\n" for n in ('page', 'fragment'))
-    inner = r'(?m)^import .*\n|^export (?=async|class|const|function)'
-    return frames + '\n'.join(re.sub(inner, '', _static(f'{n}.js')) for n in ('kit', *names))
+    name:str,  # of a view: 'shift_map' is hardkd/views/shift_map.js
+)->str:        # one ES module
+    "A view's module and all that it imports, depth first, in one scope; only its default export is left."
+    texts = {}
+    _join_module(f'{name}.js', name, texts)
+    return '\n'.join(texts.values())
 
 def pack(
     array,      # tensor or array: 8, 16 or 32 bit integers, or floats (sent in 32 bits)

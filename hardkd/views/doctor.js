@@ -1,5 +1,5 @@
 // Doctor: a view that only says whether views work here. state.rows: [{what, wanted, found, advice}].
-import { view, make } from './kit.js';
+import { make, view } from './kit/frame.js';
 
 function setup(v) {
   const head = make('tr', {}, ...['', 'wanted', 'found', 'to do'].map((text) => make('th', { scope: 'col' }, text)));

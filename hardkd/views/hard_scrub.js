@@ -1,6 +1,10 @@
 // HardScrub: the film of a run. Arrays: images (T,n,C,H,W) and original (n,C,H,W) bytes; teacher and student (T,n,K) bytes of
 // probability; disagreement (T,n), step (T,), y (n,); widths (T,G) where the augmentor has them.
-import { view, imageGrid, painter, panel, canvas, lines, bars, timeline, tick, choose, button, write, colourOf, argmax, mean, percent, short } from './kit.js';
+import { argmax, mean, short } from './numbers/basics.js';
+import { panel, view } from './kit/frame.js';
+import { button, tick, choose, timeline } from './kit/controls.js';
+import { canvas, write, colourOf, painter } from './kit/canvas.js';
+import { imageGrid, bars, lines } from './kit/charts.js';
 
 function setup(v) {
   const { state, place } = v, { classes, looks, units } = state, images = v.array('images');
@@ -40,10 +44,10 @@ function setup(v) {
     return [...ids.filter((i) => pinned().includes(i)), ...ids.filter((i) => !pinned().includes(i))];
   };
   const grid = panel(row, '', 'hk-broad');
-  const tint = () => ({ teacher: colourOf(v, looks.teacher), student: colourOf(v, looks.student), soft: v.colours().soft });
+  const dyes = () => ({ teacher: colourOf(v, looks.teacher), student: colourOf(v, looks.student), soft: v.colours().soft });
   let shades = null;
   v.onDraw(() => {
-    shades = tint();
+    shades = dyes();
     grid.title.textContent = place.get('sort') ? 'As the augmentor made them, most disagreement first' : 'As the augmentor made them';
   });
   imageGrid(v, grid.node, {

@@ -1,6 +1,9 @@
 // IcdMatrix: one batch as ICD sees it: similarities, softmax over rows and over columns, what each row pays; students turn on a circle.
 // Arrays: teacher_angle (n,), student_angle (S,n) degrees; measured (S,n,n) cosines; images (n,C,H,W) bytes; label (n,). The last image is the spare one.
-import { view, panel, canvas, painter, slider, tick, choose, button, make, write, colourOf, filling, marker, dragging, tint, argmax, mean, clamp, percent } from './kit.js';
+import { clamp, percent, argmax, mean } from './numbers/basics.js';
+import { make, panel, view } from './kit/frame.js';
+import { slider, button, tick, choose, dragging } from './kit/controls.js';
+import { canvas, write, colourOf, filling, marker, painter, tint } from './kit/canvas.js';
 
 const RADIAN = Math.PI / 180, TINY = '11px system-ui, sans-serif';
 // Four figures that count, the same as Python writes them.

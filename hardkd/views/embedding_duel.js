@@ -1,6 +1,10 @@
 // EmbeddingDuel: teacher's and students' features in a plane, each image with its shifted copies. Arrays: images (n,C,H,W) bytes; label (n,);
 // for student i from 1: teacher{i} and student{i} (T,n,V,2) places, tail{i} (T,2,n) of both, gap{i} (T,n), step{i} (T,) for runs.
-import { view, scatter, canvas, imageGrid, painter, panel, bars, lines, timeline, tick, choose, write, colourOf, marker, mean, percent, short, tint, clamp, make } from './kit.js';
+import { clamp, percent, mean, short } from './numbers/basics.js';
+import { make, panel, view } from './kit/frame.js';
+import { tick, choose, timeline } from './kit/controls.js';
+import { canvas, write, colourOf, marker, painter, tint } from './kit/canvas.js';
+import { imageGrid, bars, lines, scatter } from './kit/charts.js';
 
 // Markers that the kit draws as circles, so that no two students look alike.
 const ring = (k, turn = 0, inner = 1, size = 1.2) => Array.from({ length: k }, (_, j) => [Math.sin(2 * Math.PI * (j / k + turn)), -Math.cos(2 * Math.PI * (j / k + turn))].map((x) => x * size * (j % 2 ? inner : 1)));

@@ -1,7 +1,11 @@
 // VaeScrub: an image, drawn again by the VAE, and perturbed level by level; what both models say of it. Arrays, G levels of P stops:
 // original (n,C,H,W) bytes; learned and drawn (n,P^g,C,H,W), the last level the fastest; swap (n,n-1,2^G-2,C,H,W) by partner and mask of levels;
 // for each of them `_probs` (…,M,K) bytes of probability and `_said` (…,M) the likeliest class of the M models; length (n,G) of the learned move, in sd; label (n,).
-import { view, panel, canvas, imageGrid, bars, painter, slider, tick, choose, button, make, write, colourOf, marker, tint, percent, short, FONT } from './kit.js';
+import { percent, short } from './numbers/basics.js';
+import { make, panel, view } from './kit/frame.js';
+import { slider, button, tick, choose } from './kit/controls.js';
+import { canvas, FONT, write, colourOf, marker, painter, tint } from './kit/canvas.js';
+import { imageGrid, bars } from './kit/charts.js';
 
 const WAYS = { learned: 'the learned move', drawn: 'a random direction', swap: 'swap with another image' };
 const signed = (x) => `${x > 0 ? '+' : x < 0 ? '−' : ''}${Math.abs(x)}`;
@@ -161,12 +165,12 @@ function setup(v) {
   });
   v.explain(() => {
     const length = (g) => short(v.array('length').data[image() * G + g]), kind = way(), best = counts[kind][student() - 1];
-    const lines = ['A latent group z has a posterior, read off the image, with mean μ, and a prior, known from the coarser ones, with standard deviation σ; a level holds one or more of them. The reconstruction takes z = μ in all.'];
-    if (kind === 'learned') lines.push(`Learned: z = μ + k·σ·move(x), k from ${stops.learned[0]} to ${stops.learned[P - 1]}; move(x) is what the augmentor says for this image, without its scatter. Where all levels move by 1 × its root mean square is ${moving.learned.map((g) => `${length(g)} sd in ${levels[g]}`).join(', ')}; a moved coarse group changes what the finer ones see.`);
-    if (kind === 'drawn') lines.push(`Random: z = μ + k·σ·d, k from ${signed(stops.drawn[0])} to ${signed(stops.drawn[P - 1])}; d is drawn once for each image and scaled to root mean square 1 in each latent group.`);
-    if (kind === 'swap') lines.push(`Swap: z = the other image's μ in the levels that are ticked; finer levels that are not are read off the own image again, given the new coarser ones.`);
-    lines.push(`A model changes its mind when its likeliest class is another one than for the reconstruction. Only ${names[student()]}, of ${best[0][3]} tries a level: ${best.map(([, , only, tries], g) => `${levels[g]} ${only}/${tries} = ${percent(only / tries)}`).join(', ')}.`);
-    return lines;
+    const sentences = ['A latent group z has a posterior, read off the image, with mean μ, and a prior, known from the coarser ones, with standard deviation σ; a level holds one or more of them. The reconstruction takes z = μ in all.'];
+    if (kind === 'learned') sentences.push(`Learned: z = μ + k·σ·move(x), k from ${stops.learned[0]} to ${stops.learned[P - 1]}; move(x) is what the augmentor says for this image, without its scatter. Where all levels move by 1 × its root mean square is ${moving.learned.map((g) => `${length(g)} sd in ${levels[g]}`).join(', ')}; a moved coarse group changes what the finer ones see.`);
+    if (kind === 'drawn') sentences.push(`Random: z = μ + k·σ·d, k from ${signed(stops.drawn[0])} to ${signed(stops.drawn[P - 1])}; d is drawn once for each image and scaled to root mean square 1 in each latent group.`);
+    if (kind === 'swap') sentences.push(`Swap: z = the other image's μ in the levels that are ticked; finer levels that are not are read off the own image again, given the new coarser ones.`);
+    sentences.push(`A model changes its mind when its likeliest class is another one than for the reconstruction. Only ${names[student()]}, of ${best[0][3]} tries a level: ${best.map(([, , only, tries], g) => `${levels[g]} ${only}/${tries} = ${percent(only / tries)}`).join(', ')}.`);
+    return sentences;
   });
 }
 

@@ -1,6 +1,10 @@
 // TemperatureDial: one image, teacher and student softened, and the gradient that KL leaves on the student's logits.
 // Arrays: logits (M,n,K) float32, model 0 the teacher; images (n,C,H,W) bytes; label (n,).
-import { view, panel, canvas, imageGrid, painter, bars, slider, tick, choose, write, colourOf, filling, dashes, marker, dragging, softmax, percent, short, argmax, clamp } from './kit.js';
+import { clamp, percent, argmax, short, softmax } from './numbers/basics.js';
+import { panel, view } from './kit/frame.js';
+import { slider, tick, choose, dragging } from './kit/controls.js';
+import { canvas, write, colourOf, filling, marker, painter } from './kit/canvas.js';
+import { imageGrid, bars } from './kit/charts.js';
 
 // The dial's stops: eighths of an octave from 0.25, and 20.
 const STOPS = [...Array.from({ length: 51 }, (_, i) => 0.25 * 2 ** (i / 8)), 20];

@@ -1,6 +1,10 @@
 // ShiftMap: who is right at every shift. Arrays: accuracy (M,S,S), agreement (M,S,S) and kl (M,S,S) with the teacher (model 0),
 // images (E,C,H,W) bytes, said and sure (M,E,S,S) bytes: the likeliest class and its probability, label (E,).
-import { view, heatGrid, panel, canvas, painter, choose, button, write, colourOf, percent, short } from './kit.js';
+import { percent, short } from './numbers/basics.js';
+import { panel, view } from './kit/frame.js';
+import { button, choose } from './kit/controls.js';
+import { canvas, write, colourOf, painter } from './kit/canvas.js';
+import { heatGrid } from './kit/charts.js';
 
 const MEASURES = { accuracy: 'right', agreement: 'agrees with the teacher', kl: 'KL from the teacher, nats' };
 

@@ -1,6 +1,10 @@
 // AugmentorCloud: the transforms that the augmentor emits, and you in its place. Arrays: emitted (T,n,A), step (T,),
 // apart and swayed (S,S): disagreement, and the teacher's change of mind, when all images are moved by a shift.
-import { view, scatter, lines, panel, timeline, choose, slider, clamp, mean, percent, short, tint } from './kit.js';
+import { clamp, percent, mean, short } from './numbers/basics.js';
+import { panel, view } from './kit/frame.js';
+import { slider, choose, timeline } from './kit/controls.js';
+import { tint } from './kit/canvas.js';
+import { lines, scatter } from './kit/charts.js';
 
 function setup(v) {
   const { state, place } = v, { axes, looks, reach, stride } = state, emitted = v.array('emitted');

@@ -1,6 +1,9 @@
 // LossLedger: each player's recorded terms with their signs, their sum, and handles that re-weigh the records.
 // Arrays, player i: turn{i} (n,), terms{i} (k+1,n), the sum last, all float32; state.players: name, verb, terms, weights or null, why, usual, looks.
-import { view, make, panel, canvas, slider, tick, write, colourOf, dashes, marker, dragging, short, clamp } from './kit.js';
+import { clamp, short } from './numbers/basics.js';
+import { make, panel, view } from './kit/frame.js';
+import { slider, tick, dragging } from './kit/controls.js';
+import { canvas, write, colourOf, dashes, marker } from './kit/canvas.js';
 
 const signed = (x, digits = short) => (Math.abs(x) < 1e-12 ? '0' : `${x < 0 ? '−' : '+'}${digits(Math.abs(x))}`);
 

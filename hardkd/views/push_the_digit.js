@@ -1,9 +1,14 @@
 // PushTheDigit: one image, pushed. Arrays: images (n,C,H,W) bytes, label (n,), known (M,n,K) logits of the unmoved images,
 // order (L,2) shifts from the shortest to the longest, and the weights of the networks that run here ('0/name', '1/name', ...).
 // state.nets: for each model what makeNet takes, or null where the kernel answers; image -1 is the reader's own drawing.
-import { view, panel, canvas, painter, bars, sketch, choose, button, slider, dragging, make, write, colourOf, percent, argmax, clamp, softmax, base64 } from './kit.js';
+import { clamp, percent, argmax, softmax } from './numbers/basics.js';
 import { makeNet } from './net.js';
 import { warped, lookBack } from './warp.js';
+import { base64 } from './kit/page.js';
+import { make, panel, view } from './kit/frame.js';
+import { slider, button, choose, dragging } from './kit/controls.js';
+import { canvas, write, colourOf, painter } from './kit/canvas.js';
+import { bars, sketch } from './kit/charts.js';
 
 const STILL = { dx: 0, dy: 0, tried: [0, 0], broke: null };
 const pause = (ms) => new Promise((go) => { setTimeout(go, ms); });

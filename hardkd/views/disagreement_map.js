@@ -1,8 +1,12 @@
 // DisagreementMap: disagreement over two kinds of warps. Arrays: disagreement (S,n,G,G), change (n,G,G) and sure (n,G,G) of the
 // teacher, probs (M,n,G,G,K) bytes, images (n,C,H,W) bytes, label (n,), back (G*G,6): where pixels look in each cell;
 // with a recorded run step (T,) and cloud (T,2), the augmentor's widths in parts of the map's reach. image n is one that the kernel sent.
-import { view, heatGrid, panel, canvas, painter, bars, choose, button, timeline, make, write, colourOf, dashes, percent, short, clamp, argmax, mean } from './kit.js';
+import { clamp, percent, argmax, mean, short } from './numbers/basics.js';
 import { warped } from './warp.js';
+import { make, panel, view } from './kit/frame.js';
+import { button, choose, timeline } from './kit/controls.js';
+import { canvas, write, colourOf, dashes, painter } from './kit/canvas.js';
+import { heatGrid, bars } from './kit/charts.js';
 
 function setup(v) {
   const { state, place } = v, { names, looks, classes, axes, temperature, weight } = state, G = axes[0].at.length, K = classes.length, A = G * G;
