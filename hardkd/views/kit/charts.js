@@ -1,8 +1,8 @@
 // Charts that answer to pointer and keys: image grids, maps, bars, lines, planes, and a sheet to draw on.
-import { clamp, percent, argmax, short } from '../numbers/basics.js';
+import { clamp, percent, argmax, short, likeliest } from '../numbers/basics.js';
 import { make } from './frame.js';
 import { dragging } from './controls.js';
-import { canvas, FONT, write, colourOf, filling, dashes, marker, painter, tint } from './canvas.js';
+import { canvas, FONT, write, PALETTE, crosshair, colourOf, filling, dashes, marker, painter, tint, grey } from './canvas.js';
 
 // A grid of images with something under each, one of them selected (place.image).
 // array: bytes (T,n,C,H,W) or (n,C,H,W); at(i): which image of the array cell i shows; order(): image ids in reading order;
@@ -74,12 +74,7 @@ export function heatGrid(v, parent, { name, rows, cols, values, span, scale = 'v
         write(ctx, '?', left + size / 2 - size / 4, top + tall / 4, { colour: ink, align: 'center', base: 'middle', font: '600 28px system-ui, sans-serif' });
       extra?.(ctx, (c) => left + (c + 0.5) * cell, (r) => top + (r + 0.5) * cell, cell);
       const { row, col } = at(), x = left + (col + 0.5) * cell, y = top + (row + 0.5) * cell, r = Math.max(cell * 0.7, 6);
-      for (const [colour, width] of [['#000', 4], ['#fff', 2]]) {
-        ctx.strokeStyle = colour; ctx.lineWidth = width;
-        ctx.beginPath(); ctx.arc(x, y, r, 0, 2 * Math.PI);
-        for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) { ctx.moveTo(x + dx * r, y + dy * r); ctx.lineTo(x + dx * r * 1.7, y + dy * r * 1.7); }
-        ctx.stroke();
-      }
+      crosshair(ctx, x, y, r);
       for (let i = 0; i <= 40; i += 1) { ctx.fillStyle = tint(1 - i / 40, scale); ctx.fillRect(left + size + 8, top + (i / 41) * tall, bar, tall / 41 + 0.6); }
       ctx.strokeStyle = line; ctx.lineWidth = 1; ctx.strokeRect(left + size + 8, top, bar, tall);
       const opts = { colour: ink, font: '11px system-ui, sans-serif' };
@@ -110,11 +105,6 @@ export function heatGrid(v, parent, { name, rows, cols, values, span, scale = 'v
   return Object.assign(drawing, { area });
 }
 
-// Which classes are worth a bar: the likeliest `top` by any of the series, in the classes' order.
-export function likeliest(series, top = 10) {
-  const best = Array.from(series[0].values, (_, k) => Math.max(...series.map((s) => s.values[k])));
-  return best.map((p, k) => k).sort((a, b) => best[b] - best[a]).slice(0, top).sort((a, b) => a - b);
-}
 // Horizontal bars, one group a class: series() = [{name, look, values}], classes = names. Options: log axis, marks (truth), form.
 export function bars(v, parent, { name = 'probabilities', classes, series, top = 10, log = () => false, truth = () => null, span = () => [0, 1], form = percent, hidden = () => false }) {
   const thick = 9, gap = 7, head = 20;
@@ -122,7 +112,7 @@ export function bars(v, parent, { name = 'probabilities', classes, series, top =
     label: name,
     height: () => { const s = series(); return head + Math.min(top, classes.length) * (s.length * thick + gap) + 4; },
     draw(ctx, wide) {
-      const all = series(), shown = likeliest(all, top), { ink, soft } = v.colours(), [low, high] = span(), floor = 1e-6;
+      const all = series(), shown = likeliest(all.map((s) => s.values), top), { ink, soft } = v.colours(), [low, high] = span(), floor = 1e-6;
       const left = Math.min(wide * 0.4, 16 + Math.max(...shown.map((k) => { ctx.font = FONT; return ctx.measureText(classes[k]).width; }))), room = wide - left - 52;
       const place = (p) => (log() ? 1 - Math.log(Math.max(p, floor)) / Math.log(floor) : (p - low) / (high - low || 1)) * room;
       let x = left;
@@ -254,9 +244,9 @@ export function sketch(v, parent, { name, H, W, pixels, on, overlay }) {
     height: (wide) => Math.min(wide, 260) * H / W,
     draw(ctx, wide) {
       const side = Math.min(wide, 260) / W;
-      for (let y = 0; y < H; y += 1) for (let x = 0; x < W; x += 1) { const g = Math.round(255 * clamp(pixels[y * W + x], 0, 1)); ctx.fillStyle = `rgb(${g},${g},${g})`; ctx.fillRect(x * side, y * side, side + 0.6, side + 0.6); }
+      for (let y = 0; y < H; y += 1) for (let x = 0; x < W; x += 1) { ctx.fillStyle = grey(pixels[y * W + x]); ctx.fillRect(x * side, y * side, side + 0.6, side + 0.6); }
       overlay?.(ctx, side);
-      if (focused) { ctx.strokeStyle = '#E69F00'; ctx.lineWidth = 2; ctx.strokeRect((brush.x - 1) * side, (brush.y - 1) * side, 3 * side, 3 * side); }
+      if (focused) { ctx.strokeStyle = PALETTE.chosen; ctx.lineWidth = 2; ctx.strokeRect((brush.x - 1) * side, (brush.y - 1) * side, 3 * side, 3 * side); }
     } });
   const area = make('div', { class: 'hk-cells', role: 'application', tabindex: 0, 'aria-roledescription': 'sheet; arrow keys move the brush, Space draws', 'aria-label': name });
   area.addEventListener('focus', () => { focused = true; v.draw(); });

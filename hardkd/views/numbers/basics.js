@@ -11,6 +11,12 @@ export function short(x) {
   return Math.abs(x) < 0.001 ? x.toExponential(1) : String(Number(x.toPrecision(3)));
 }
 export function softmax(logits, temperature = 1) {
-  const high = Math.max(...logits), e = Array.from(logits, (z) => Math.exp((z - high) / temperature)), total = e.reduce((a, b) => a + b, 0);
+  const high = Math.max(...logits), e = Array.from(logits, (z) => Math.exp((z - high) / temperature));
+  const total = e.reduce((a, b) => a + b, 0);
   return e.map((v) => v / total);
+}
+// Which classes are worth a bar: the likeliest `top` by any of the rows of probabilities, in the classes' order.
+export function likeliest(rows, top = 10) {
+  const best = Array.from(rows[0], (_, k) => Math.max(...rows.map((row) => row[k])));
+  return best.map((_, k) => k).sort((a, b) => best[b] - best[a]).slice(0, top).sort((a, b) => a - b);
 }
