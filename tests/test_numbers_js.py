@@ -1,6 +1,6 @@
 """Numbers that views compute without a page, held equal to the values that Python computes: `CASES` go to a file which the tests
 in tests/js read; node's own test runner runs them."""
-import json, os, shutil, subprocess
+import importlib.util, json, os, shutil, subprocess
 from pathlib import Path
 import pytest, torch
 import torch.nn.functional as F
@@ -22,6 +22,15 @@ def plain(value):
     return [plain(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
+def topics():
+    "Cases that stand in a file of their own: `cases_icd()` of tests/js/cases_icd.py is known as icd."
+    for path in sorted((Path(__file__).parent/'js').glob('cases_*.py')):
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        yield path.stem.removeprefix('cases_'), getattr(module, path.stem)
+
+
 def random(*shape, seed=0, scale=1.):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)*scale
 
@@ -31,7 +40,7 @@ def folder(root, node, tmp_path_factory):
     "The modules without a page, their tests, and the cases, where node takes .js for modules."
     folder = tmp_path_factory.mktemp('js')
     (folder/'package.json').write_text('{"type": "module"}')
-    (folder/'cases.json').write_text(json.dumps({name: plain(make()) for name, make in CASES.items()}))
+    (folder/'cases.json').write_text(json.dumps({name: plain(make()) for name, make in [*CASES.items(), *topics()]}))
     views = root/'hardkd'/'views'
     shutil.copytree(views/'numbers', folder/'views'/'numbers')
     for name in ('net.js', 'warp.js'): shutil.copy(views/name, folder/'views'/name)

@@ -3,7 +3,7 @@ import { mean } from './basics.js';
 
 export const RADIAN = Math.PI / 180;
 // Four figures that count, the same as Python writes them.
-export const four = (x) => (Math.abs(x) < 1e-6 ? '0' : String(Number(x.toPrecision(4))));
+export const fourFigures = (x) => (Math.abs(x) < 1e-6 ? '0' : String(Number(x.toPrecision(4))));
 // Any angle as one from -180 up to 180 degrees.
 export const wrapped = (degrees) => ((degrees + 180) % 360 + 360) % 360 - 180;
 // Which images are in a batch of n - 1 out of n: all but the spare one, or the spare one instead of the last.
