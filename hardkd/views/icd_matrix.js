@@ -1,258 +1,388 @@
 // IcdMatrix: one batch as ICD sees it: similarities, softmax over rows and over columns, what each row pays; students turn on a circle.
-// Arrays: teacher_angle (n,), student_angle (S,n) degrees; measured (S,n,n) cosines; images (n,C,H,W) bytes; label (n,). The last image is the spare one.
-import { clamp, percent, argmax, mean } from './numbers/basics.js';
-import { make, panel, view } from './kit/frame.js';
-import { slider, button, tick, choose, dragging } from './kit/controls.js';
-import { canvas, write, colourOf, filling, marker, painter, tint } from './kit/canvas.js';
+// Arrays: teacher_angle (n,), student_angle (S,n) degrees; measured (S,n,n) cosines; images (n,C,H,W) bytes; label (n,).
+// The last image is the spare one.
+import { argmax, clamp, percent } from './numbers/basics.js';
+import { RADIAN, fourFigures, wrapped, batchOf, icdTerms, icdLoss, penaltyParts, leastContrast, rightAngledContrast, onCircle, breakSymmetry, spreadOut } from './numbers/icd.js';
+import { view, make, panel } from './kit/frame.js';
+import { slider, tick, choose, button, dragging } from './kit/controls.js';
+import { canvas, painter, write, writeUp, polyline, outlineRect, fillTile, outlined, colourOf, filling, marker, tint, PALETTE, SMALL } from './kit/canvas.js';
 
-const RADIAN = Math.PI / 180, TINY = '11px system-ui, sans-serif';
-// Four figures that count, the same as Python writes them.
-const four = (x) => (Math.abs(x) < 1e-6 ? '0' : String(Number(x.toPrecision(4))));
-const around = (degrees) => ((degrees + 180) % 360 + 360) % 360 - 180;
-const logSoft = (z) => { const high = Math.max(...z), all = high + Math.log(z.reduce((sum, x) => sum + Math.exp(x - high), 0)); return z.map((x) => x - all); };
-// Of similarities L, one array a row: softmax of rows and of columns, and each row's contrast and penalty. `columns[j][i]`: student i as teacher j sees it.
-function terms(L) {
-  const rows = L.map(logSoft), columns = L.map((_, j) => logSoft(L.map((row) => row[j])));
-  return { rows: rows.map((r) => r.map(Math.exp)), columns: columns.map((c) => c.map(Math.exp)), contrast: rows.map((r, i) => -r[i]),
-    penalty: rows.map((r, i) => columns[i].reduce((sum, c, j) => sum + Math.exp(c) * (c - r[j]), 0)) };
-}
-const onCircle = (student, teacher, scale) => student.map((a) => teacher.map((b) => scale * Math.cos((a - b) * RADIAN)));
-// Students turned so that the penalty is largest, while each row still peaks at its own teacher and the contrast is at most `slack` above a copy's.
-function broken(teacher, scale, slack = 0.3) {
-  const most = mean(terms(onCircle(teacher, teacher, scale)).contrast) + slack, student = teacher.map(Math.round);
-  let best = 0, better = true;
-  for (let sweep = 0; better && sweep < 4; sweep += 1) {
-    better = false;
-    for (let i = 0; i < teacher.length; i += 1) for (let turn = -90; turn <= 90; turn += 5) {
-      const before = student[i], to = around(Math.round(teacher[i] + turn)), own = Math.abs(around(to - teacher[i]));
-      if (teacher.some((a, j) => j !== i && Math.abs(around(to - a)) <= own)) continue;       // another teacher is nearer
-      student[i] = to;
-      const t = terms(onCircle(student, teacher, scale)), penalty = mean(t.penalty);
-      if (penalty > best + 1e-9 && mean(t.contrast) <= most) { best = penalty; better = true; } else student[i] = before;
-    }
-  }
-  return student;
-}
-
-function setup(v) {
-  const { state, place } = v, { names, looks, classes, width } = state, images = v.array('images'), paint = painter(images);
-  const n = images.shape[0], B = n - 1, label = v.array('label').data, teachers = Array.from(v.array('teacher_angle').data);
-  const items = () => [...Array.from({ length: B - 1 }, (_, i) => i), place.get('duplicate') ? B : B - 1];
-  const who = (i) => `'${classes[label[i]]}'`, student = () => names[place.get('student')], twice = label[0] === label[B];
-  const scale = () => (v.covered ? 1 : place.get('logit_scale')), row = () => clamp(place.get('row'), 0, B - 1), free = () => !place.get('vectors');
-  const students = () => (place.get('angles')?.length === n && place.get('angles')) || Array.from(v.array('student_angle').data.subarray((place.get('student') - 1) * n, place.get('student') * n));
-  const roles = () => ({ teacher: looks[names[0]], student: looks[student()] });
-
+// What all panels read: the images in the batch, where their vectors stand, and ICD's numbers for this place.
+function matrixOf(v) {
+  const { state: { names, looks, classes }, place } = v, images = v.array('images'), n = images.shape[0], B = n - 1;
+  const label = v.array('label').data, teachers = Array.from(v.array('teacher_angle').data);
+  const who = () => place.get('student') - 1, row = () => clamp(place.get('row'), 0, B - 1);
+  const scale = () => (v.covered ? 1 : place.get('logit_scale')), free = () => !place.get('vectors');
+  const turned = () => (place.get('angles')?.length === n ? place.get('angles') : null);
+  const students = () => turned() || Array.from(v.array('student_angle').data.subarray(who() * n, (who() + 1) * n));
+  const similarity = (at, angles) => {
+    const measured = (i, j) => scale() * v.array('measured').data[(who() * n + i) * n + j];
+    const cosines = free() ? onCircle(at.map((i) => angles[i]), at.map((i) => teachers[i]), scale()) : at.map((i) => at.map((j) => measured(i, j)));
+    return cosines.map((values) => values.map((x) => x + place.get('bias')));
+  };
   // All numbers, once for a place.
   let key = '', known = null;
   const now = () => {
-    const at = items(), s = students(), here = `${JSON.stringify(place.now)} ${v.covered}`;
+    const here = `${JSON.stringify(place.now)} ${v.covered}`;
     if (here === key) return known;
     key = here;
-    const measured = (i, j) => scale() * v.array('measured').data[((place.get('student') - 1) * n + i) * n + j];
-    const cosines = free() ? onCircle(at.map((i) => s[i]), at.map((i) => teachers[i]), scale()) : at.map((i) => at.map((j) => measured(i, j)));
-    const L = cosines.map((r) => r.map((x) => x + place.get('bias'))), t = terms(L);
-    const contrast = mean(t.contrast), penalty = mean(t.penalty), weight = place.get('invariance_weight');
-    known = { ...t, L, at, s, total: { contrast, penalty, weight, loss: contrast + weight * penalty } };
+    const at = batchOf(n, place.get('duplicate')), angles = students(), L = similarity(at, angles), terms = icdTerms(L);
+    known = { ...terms, L, at, angles, total: icdLoss(terms, place.get('invariance_weight')) };
     return known;
   };
-  place.on((changed) => { if (changed.includes('student') && !changed.includes('angles')) place.set({ angles: null }); });
+  return {
+    n, B, teachers, row, scale, free, students, now, paint: painter(images),
+    chosen: () => now().at[row()],
+    student: () => names[place.get('student')],
+    called: (i) => `'${classes[label[i]]}'`,
+    twice: label[0] === label[B],
+    roles: () => ({ teacher: looks[names[0]], student: looks[names[place.get('student')]] }),
+    // Students turned to other angles: [image, degrees] each.
+    turnAll(changes, k = row()) {
+      const angles = [...students()];
+      for (const [i, degrees] of changes) angles[i] = wrapped(degrees);
+      place.set({ angles, vectors: 0, row: k });
+    },
+    turn(degrees, k = row()) { if (!v.covered && free()) this.turnAll([[now().at[k], Math.round(degrees)]], k); },
+  };
+}
 
-  // Controls.
-  const turned = (changes, k = row()) => { const angles = [...students()]; for (const [i, a] of changes) angles[i] = around(a); place.set({ angles, vectors: 0, row: k }); };
-  const turn = (degrees, k = row()) => { if (!v.covered && free()) turned([[items()[k], Math.round(degrees)]], k); };
-  const dial = slider('scale', { min: 0, max: 10, step: 0.1, value: place.get('logit_scale'), format: four, on: (x) => place.set({ logit_scale: x }) });
-  const bias = slider('bias', { min: -5, max: 5, step: 0.5, value: place.get('bias'), format: four, on: (x) => place.set({ bias: x }) });
-  const weight = slider('invariance weight', { min: 0, max: 5, step: 0.1, value: place.get('invariance_weight'), format: four, on: (x) => place.set({ invariance_weight: x }) });
-  const angle = slider('turn the student', { min: -180, max: 180, value: 0, format: (x) => `${Math.round(x)}°`, on: turn });
+function addControls(v, m) {
+  const { place, state: { names, width } } = v;
+  const set = (name) => (x) => place.set({ [name]: x });
+  const dial = slider('scale', { min: 0, max: 10, step: 0.1, value: place.get('logit_scale'), format: fourFigures, on: set('logit_scale') });
+  const bias = slider('bias', { min: -5, max: 5, step: 0.5, value: place.get('bias'), format: fourFigures, on: set('bias') });
+  const weight = slider('invariance weight', { min: 0, max: 5, step: 0.1, value: place.get('invariance_weight'), format: fourFigures, on: set('invariance_weight') });
+  const angle = slider('turn the student', { min: -180, max: 180, value: 0, format: (x) => `${Math.round(x)}°`, on: (x) => m.turn(x) });
   const whose = choose('student', names.slice(1), place.get('student') - 1, (i) => place.set({ student: i + 1, angles: null }));
-  const vectors = choose('vectors', ['on the circle', `as measured, ${width} numbers`], place.get('vectors'), (i) => place.set({ vectors: i }));
-  const double = tick(twice ? `a class twice: the last image is of ${who(0)} too` : `another last image (there is no second one of ${who(0)})`, place.get('duplicate'), (on) => place.set({ duplicate: on }));
-  const copy = button('Copy the teacher', () => turned(teachers.map((a, i) => [i, a])));
-  const breaking = button('Break the symmetry', () => { const at = items(), a = broken(at.map((i) => teachers[i]), Math.max(1, scale())); turned(at.map((i, k) => [i, a[k]])); });
+  const vectors = choose('vectors', ['on the circle', `as measured, ${width} numbers`], place.get('vectors'), set('vectors'));
+  const last = m.twice ? `a class twice: the last image is of ${m.called(0)} too` : `another last image (there is no second one of ${m.called(0)})`;
+  const double = tick(last, place.get('duplicate'), set('duplicate'));
+  const copy = button('Copy the teacher', () => m.turnAll(m.teachers.map((a, i) => [i, a])));
+  const breaking = button('Break the symmetry', () => {
+    const { at } = m.now(), angles = breakSymmetry(at.map((i) => m.teachers[i]), Math.max(1, m.scale()));
+    m.turnAll(at.map((i, k) => [i, angles[k]]));
+  });
   v.controls.append(dial.node, bias.node, weight.node, angle.node, ...(names.length > 2 ? [whose.node] : []), vectors.node, double.node, copy, breaking);
   v.onDraw(() => {
-    dial.set(scale()); bias.set(place.get('bias')); weight.set(place.get('invariance_weight')); angle.set(now().s[now().at[row()]]); angle.input.disabled = !free();
-    whose.set(place.get('student') - 1); vectors.set(place.get('vectors')); double.set(place.get('duplicate'));
+    dial.set(m.scale());
+    bias.set(place.get('bias'));
+    weight.set(place.get('invariance_weight'));
+    angle.set(m.now().angles[m.chosen()]);
+    angle.input.disabled = !m.free();
+    whose.set(place.get('student') - 1);
+    vectors.set(place.get('vectors'));
+    double.set(place.get('duplicate'));
   });
+}
 
-  // The circle: teachers on it, students just inside, an image beside each teacher.
-  const above = make('div', { class: 'hk-row' }), left = panel(above);
-  v.stage.append(above);
-  left.node.style.flex = '1 1 15rem';
-  left.node.style.maxWidth = '21rem';
-  const SIDE = 26, top = 20, geometry = (wide) => { const side = Math.min(wide, 330); return { side, x: side / 2, y: top + side / 2, R: side / 2 - SIDE - 15 }; };
-  const spot = ({ x, y }, degrees, r) => [x + r * Math.cos(degrees * RADIAN), y - r * Math.sin(degrees * RADIAN)];
-  // Where the images stand: at their teachers, pushed apart until none covers another.
-  const apart = (angles, least) => {
-    const a = [...angles], order = a.map((_, i) => i).sort((p, q) => a[p] - a[q]);
-    for (let round = 0; round < 60; round += 1) order.forEach((p, k) => {
-      const q = order[(k + 1) % order.length], gap = a[q] - a[p] + (k + 1 === order.length ? 360 : 0);
-      if (gap < least && order.length > 1) { a[p] -= (least - gap) / 2; a[q] += (least - gap) / 2; }
-    });
-    return a;
-  };
-  const cells = make('div', { class: 'hk-cells', role: 'listbox', 'aria-label': 'images in the batch; arrow keys choose one, Shift and an arrow turn its student by 5 degrees' });
-  cells.append(...Array.from({ length: B }, () => make('div', { role: 'option', tabindex: -1, style: `position:absolute;width:${SIDE}px;height:${SIDE}px` })));
-  const circle = canvas(v, left.node, {
-    label: 'teacher and student vectors', height: (wide) => geometry(wide).side + top,
-    draw(ctx, wide) {
-      const g = geometry(wide), { at, s } = now(), { ink, line, soft, page } = v.colours(), looked = roles(), inner = g.R * 0.84;
-      const t = at.map((i) => teachers[i]), stands = apart(t, (SIDE + 5) / (g.R + 26) / RADIAN);
-      ctx.fillStyle = colourOf(v, looked.teacher); marker(ctx, looked.teacher, 8, 9, 5);
-      write(ctx, 'teacher', 17, 13, { colour: ink });
-      ctx.fillStyle = colourOf(v, looked.student); marker(ctx, looked.student, 76, 9, 5);
-      write(ctx, student(), 85, 13, { colour: ink, wide: Math.max(40, g.side - 90) });
-      ctx.globalAlpha = free() ? 1 : 0.3;
-      ctx.lineWidth = 1;
-      for (const [r, colour] of [[g.R, line], [inner, soft]]) { ctx.strokeStyle = colour; ctx.beginPath(); ctx.arc(g.x, g.y, r, 0, 7); ctx.stroke(); }
-      at.forEach((i, k) => {
-        const here = k === row(), [tx, ty] = spot(g, t[k], g.R), [sx, sy] = spot(g, s[i], inner), [ix, iy] = spot(g, stands[k], g.R + 26);
-        ctx.strokeStyle = line; ctx.lineWidth = 1; ctx.beginPath(); ctx.moveTo(tx, ty); ctx.lineTo(ix, iy); ctx.stroke();
-        ctx.strokeStyle = here ? ink : line; ctx.lineWidth = here ? 2.5 : 1.2; ctx.beginPath(); ctx.moveTo(tx, ty); ctx.lineTo(sx, sy); ctx.stroke();
-        paint(ctx, i, ix - SIDE / 2, iy - SIDE / 2, SIDE);
-        ctx.strokeStyle = line; ctx.lineWidth = 1; ctx.strokeRect(ix - SIDE / 2 - 0.5, iy - SIDE / 2 - 0.5, SIDE + 1, SIDE + 1);
-        const node = cells.children[k];
-        Object.assign(node.style, { left: `${ix - SIDE / 2}px`, top: `${iy - SIDE / 2}px` });
-        node.tabIndex = here ? 0 : -1;
-        node.setAttribute('aria-selected', here);
-        node.setAttribute('aria-label', `image ${i} of ${who(i)}: teacher at ${Math.round(t[k])}°, student at ${Math.round(s[i])}°`);
-      });
-      for (const [role, r] of [['teacher', g.R], ['student', inner]]) at.forEach((i, k) => {
-        const [x, y] = spot(g, role === 'teacher' ? t[k] : s[i], r), big = role === 'student' && k === row() ? 8 : 6;
-        ctx.fillStyle = page; marker(ctx, looked[role], x, y, big + 1.5);
-        ctx.fillStyle = colourOf(v, looked[role]); marker(ctx, looked[role], x, y, big);
-      });
-      ctx.globalAlpha = 1;
-      if (!free()) ['as measured:', `${width} numbers each,`, 'not on this circle'].forEach((text, k) => write(ctx, text, g.x, g.y - 16 + 17 * k, { colour: ink, align: 'center', base: 'middle', font: '13px system-ui, sans-serif' }));
-      circle.say(free() ? `circle: ${at.map((i, k) => `image ${i} teacher ${Math.round(t[k])}°, student ${Math.round(s[i])}°`).join('; ')}` : `vectors as measured, ${width} numbers each: not on this circle`);
-    } });
-  circle.box.append(cells);
-  v.onDraw(() => { const i = now().at[row()]; left.title.textContent = `Image ${i} of ${who(i)}: ${v.covered ? 'teacher and student' : free() ? 'drag its student' : 'as measured'}`; });
+// ---------------------------------------------------------------- the circle: teachers on it, students just inside, an image beside each teacher
+
+const SIDE = 26, TOP = 20;
+const circleOf = (wide) => {
+  const side = Math.min(wide, 330), R = side / 2 - SIDE - 15;
+  return { side, x: side / 2, y: TOP + side / 2, R, inner: R * 0.84 };
+};
+const spotAt = ({ x, y }, degrees, r) => [x + r * Math.cos(degrees * RADIAN), y - r * Math.sin(degrees * RADIAN)];
+
+function drawCircleLegend(v, ctx, m, { side }) {
+  const { teacher, student } = m.roles(), { ink } = v.colours();
+  ctx.fillStyle = colourOf(v, teacher);
+  marker(ctx, teacher, 8, 9, 5);
+  write(ctx, 'teacher', 17, 13, { colour: ink });
+  ctx.fillStyle = colourOf(v, student);
+  marker(ctx, student, 76, 9, 5);
+  write(ctx, m.student(), 85, 13, { colour: ink, wide: Math.max(40, side - 90) });
+}
+// The image beside its teacher, and what joins teacher and student.
+function drawPair(v, ctx, m, i, isChosen, teacher, student, image) {
+  const { ink, line } = v.colours(), [x, y] = image.map((middle) => middle - SIDE / 2);
+  polyline(ctx, [teacher, image], { colour: line });
+  polyline(ctx, [teacher, student], isChosen ? { colour: ink, wide: 2.5 } : { colour: line, wide: 1.2 });
+  m.paint(ctx, i, x, y, SIDE);
+  outlineRect(ctx, x - 0.5, y - 0.5, SIDE + 1, SIDE + 1, line);
+}
+function placeOption(node, m, i, isChosen, [ix, iy], teacher, student) {
+  Object.assign(node.style, { left: `${ix - SIDE / 2}px`, top: `${iy - SIDE / 2}px` });
+  node.tabIndex = isChosen ? 0 : -1;
+  node.setAttribute('aria-selected', isChosen);
+  node.setAttribute('aria-label', `image ${i} of ${m.called(i)}: teacher at ${Math.round(teacher)}°, student at ${Math.round(student)}°`);
+}
+function drawVectors(v, ctx, m, g, t) {
+  const { at, angles } = m.now(), { page } = v.colours();
+  for (const [role, r] of [['teacher', g.R], ['student', g.inner]]) at.forEach((i, k) => {
+    const [x, y] = spotAt(g, role === 'teacher' ? t[k] : angles[i], r), look = m.roles()[role];
+    const big = role === 'student' && k === m.row() ? 8 : 6;
+    ctx.fillStyle = page;
+    marker(ctx, look, x, y, big + 1.5);
+    ctx.fillStyle = colourOf(v, look);
+    marker(ctx, look, x, y, big);
+  });
+}
+function drawCircle(v, ctx, m, g, options) {
+  const { at, angles } = m.now(), { ink, line, soft } = v.colours(), t = at.map((i) => m.teachers[i]);
+  const stands = spreadOut(t, (SIDE + 5) / (g.R + 26) / RADIAN);
+  drawCircleLegend(v, ctx, m, g);
+  ctx.globalAlpha = m.free() ? 1 : 0.3;
+  ctx.lineWidth = 1;
+  for (const [r, colour] of [[g.R, line], [g.inner, soft]]) {
+    ctx.strokeStyle = colour;
+    ctx.beginPath();
+    ctx.arc(g.x, g.y, r, 0, 7);
+    ctx.stroke();
+  }
+  at.forEach((i, k) => {
+    const image = spotAt(g, stands[k], g.R + 26);
+    drawPair(v, ctx, m, i, k === m.row(), spotAt(g, t[k], g.R), spotAt(g, angles[i], g.inner), image);
+    placeOption(options[k], m, i, k === m.row(), image, t[k], angles[i]);
+  });
+  drawVectors(v, ctx, m, g, t);
+  ctx.globalAlpha = 1;
+  if (m.free()) return `circle: ${at.map((i, k) => `image ${i} teacher ${Math.round(t[k])}°, student ${Math.round(angles[i])}°`).join('; ')}`;
+  const { width } = v.state, middle = { colour: ink, align: 'center', base: 'middle', font: '13px system-ui, sans-serif' };
+  ['as measured:', `${width} numbers each,`, 'not on this circle'].forEach((text, k) => write(ctx, text, g.x, g.y - 16 + 17 * k, middle));
+  return `vectors as measured, ${width} numbers each: not on this circle`;
+}
+// A student is turned by the pointer, from where it was grasped; an image is chosen.
+function letDrag(v, m, circle, cells) {
   let held = null, slip = 0;
+  const nearestStudent = (g, x, y) => {
+    const far = m.now().at.map((i) => { const [a, b] = spotAt(g, m.now().angles[i], g.inner); return Math.hypot(x - a, y - b); });
+    const near = far.indexOf(Math.min(...far));
+    return far[near] < 24 ? near : null;
+  };
   dragging(cells, (e, down) => {
-    const box = circle.box.getBoundingClientRect(), g = geometry(circle.width), x = e.clientX - box.left, y = e.clientY - box.top, { at, s } = now();
-    const pointed = Math.atan2(g.y - y, x - g.x) / RADIAN;
-    if (down) {
-      const far = at.map((i) => { const [a, b] = spot(g, s[i], g.R * 0.84); return Math.hypot(x - a, y - b); });
-      const near = far.indexOf(Math.min(...far)), k = [...cells.children].indexOf(e.target);
-      held = k < 0 && far[near] < 24 ? near : null;
-      if (held !== null) { slip = s[at[held]] - pointed; place.set({ row: held }); cells.children[held].focus(); e.preventDefault(); } else if (k >= 0) { place.set({ row: k }); }
-    } else if (held !== null) turn(pointed + slip, held);
+    const box = circle.box.getBoundingClientRect(), g = circleOf(circle.width), x = e.clientX - box.left, y = e.clientY - box.top;
+    const pointed = Math.atan2(g.y - y, x - g.x) / RADIAN, k = [...cells.children].indexOf(e.target);
+    if (!down) { if (held !== null) m.turn(pointed + slip, held); return; }
+    held = k < 0 ? nearestStudent(g, x, y) : null;
+    if (held === null) { if (k >= 0) v.place.set({ row: k }); return; }
+    slip = m.now().angles[m.now().at[held]] - pointed;
+    v.place.set({ row: held });
+    cells.children[held].focus();
+    e.preventDefault();
   });
   cells.addEventListener('pointerup', () => { held = null; });
   cells.addEventListener('mousedown', (e) => { if (e.target === cells) e.preventDefault(); });        // the focus stays on the chosen image
+}
+function letKeys(v, m, cells) {
   cells.addEventListener('keydown', (e) => {
-    const way = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[e.key], to = { Home: 0, End: B - 1 }[e.key] ?? (way && (row() + way + B) % B);
+    const way = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[e.key];
+    const to = { Home: 0, End: m.B - 1 }[e.key] ?? (way && (m.row() + way + m.B) % m.B);
     if (to === undefined) return;
     e.preventDefault();
-    if (way && e.shiftKey) return turn(now().s[now().at[row()]] + ({ ArrowUp: 5, ArrowRight: -5, ArrowDown: -5 }[e.key] ?? 5));
-    place.set({ row: to });
+    if (way && e.shiftKey) {
+      m.turn(m.now().angles[m.chosen()] + ({ ArrowUp: 5, ArrowRight: -5, ArrowDown: -5 }[e.key] ?? 5));
+      return;
+    }
+    v.place.set({ row: to });
     cells.children[to].focus();
   });
+}
+function addCircle(v, m, parent) {
+  const { node, title } = panel(parent);
+  Object.assign(node.style, { flex: '1 1 15rem', maxWidth: '21rem' });
+  const cells = make('div', { class: 'hk-cells', role: 'listbox',
+    'aria-label': 'images in the batch; arrow keys choose one, Shift and an arrow turn its student by 5 degrees' });
+  const style = `position:absolute;width:${SIDE}px;height:${SIDE}px`;
+  cells.append(...Array.from({ length: m.B }, () => make('div', { role: 'option', tabindex: -1, style })));
+  const circle = canvas(v, node, {
+    label: 'teacher and student vectors', height: (wide) => circleOf(wide).side + TOP,
+    draw: (ctx, wide) => circle.say(drawCircle(v, ctx, m, circleOf(wide), cells.children)) });
+  circle.box.append(cells);
+  v.onDraw(() => {
+    const what = v.covered ? 'teacher and student' : m.free() ? 'drag its student' : 'as measured';
+    title.textContent = `Image ${m.chosen()} of ${m.called(m.chosen())}: ${what}`;
+  });
+  letDrag(v, m, circle, cells);
+  letKeys(v, m, cells);
+  return node;
+}
 
-  // The three maps. A click chooses a row or, in the map of columns, a column.
-  const right = make('div', { class: 'hk-row hk-panel', style: 'flex:3 1 20rem;min-width:0' }), pair = make('div', { class: 'hk-row', style: 'flex:2 1 19rem;gap:.75rem .6rem;min-width:0' });
-  above.append(right);
-  const map = (parent, title, basis, value, span, form, outlined, say) => {
-    const part = panel(parent, title), margin = 38, upper = 26;
-    v.onDraw(() => { part.node.style.flex = above.clientWidth < 560 && B > 9 ? '1 1 100%' : basis; });     // many rows on a narrow page: one map below the other
-    const cellOf = (wide) => Math.min(wide - margin - 2, 230) / B;
-    const drawing = canvas(v, part.node, {
-      label: title, height: (wide) => upper + cellOf(wide) * B + 46,
-      draw(ctx, wide) {
-        const cell = cellOf(wide), size = cell * B, { at } = now(), { ink, line } = v.colours(), [low, high] = span(), k = row(), small = { colour: ink, font: TINY }, looked = roles(), side = Math.min(cell - 1, 20);
-        at.forEach((i, a) => {
-          paint(ctx, i, margin + (a + 0.5) * cell - side / 2, upper - 5 - side, side);
-          paint(ctx, i, margin - 5 - side, upper + (a + 0.5) * cell - side / 2, side);
-          at.forEach((_, b) => {
-            const x0 = Math.round(margin + b * cell), y0 = Math.round(upper + a * cell), t = (value(a, b) - low) / (high - low || 1);
-            ctx.fillStyle = tint(t); ctx.fillRect(x0, y0, Math.round(margin + (b + 1) * cell) - x0, Math.round(upper + (a + 1) * cell) - y0);
-            if (cell >= 17 && ((outlined === 'row' && a === k) || (outlined === 'column' && b === k))) write(ctx, (100 * Math.min(value(a, b), cell < 21 ? 0.99 : 1)).toFixed(0), margin + (b + 0.5) * cell, upper + (a + 0.5) * cell + 0.5, { colour: t > 0.55 ? '#000' : '#fff', align: 'center', base: 'middle', font: TINY });
-          });
-        });
-        ctx.fillStyle = filling(ctx, v, looked.teacher); ctx.fillRect(margin, upper - 4, size, 3);
-        ctx.fillStyle = colourOf(v, looked.student); ctx.fillRect(margin - 4, upper, 3, size);
-        for (const [colour, thick] of [['#000', 4], ['#fff', 2]]) {
-          ctx.strokeStyle = colour; ctx.lineWidth = thick;
-          if (outlined === 'column') ctx.strokeRect(margin + k * cell, upper + 1, cell, size - 2); else ctx.strokeRect(margin + 1, upper + k * cell, size - 2, cell);
-        }
-        ctx.save(); ctx.translate(7, upper + size / 2); ctx.rotate(-Math.PI / 2); write(ctx, 'rows: student', 0, 0, { ...small, align: 'center', base: 'middle' }); ctx.restore();
-        write(ctx, 'columns: teacher', margin + size / 2, upper + size + 13, { ...small, align: 'center' });
-        const y = upper + size + 20;
-        for (let i = 0; i < 40; i += 1) { ctx.fillStyle = tint(i / 39); ctx.fillRect(margin + size * i / 40, y, size / 40 + 0.6, 8); }
-        ctx.strokeStyle = line; ctx.lineWidth = 1; ctx.strokeRect(margin, y, size, 8);
-        write(ctx, form(low), margin, y + 20, small);
-        write(ctx, form(high), margin + size, y + 20, { ...small, align: 'right' });
-        drawing.say(`${title}. ${say(k)}`);
-      } });
-    drawing.box.style.cursor = 'pointer';
-    dragging(drawing.box, (e) => {
-      const box = drawing.box.getBoundingClientRect(), cell = cellOf(drawing.width), at = outlined === 'column' ? e.clientX - box.left - margin : e.clientY - box.top - upper;
-      place.set({ row: clamp(Math.floor(at / cell), 0, B - 1) });
+// ---------------------------------------------------------------- the three maps: a click chooses a row or, in the map of columns, a column
+
+const MARGIN = 38, UPPER = 26;
+function drawCells(v, ctx, m, { value, span, chosen }, cell) {
+  const [low, high] = span(), { at } = m.now(), side = Math.min(cell - 1, 20), k = m.row();
+  at.forEach((i, a) => {
+    m.paint(ctx, i, MARGIN + (a + 0.5) * cell - side / 2, UPPER - 5 - side, side);
+    m.paint(ctx, i, MARGIN - 5 - side, UPPER + (a + 0.5) * cell - side / 2, side);
+    at.forEach((_, b) => {
+      const t = (value(a, b) - low) / (high - low || 1), colour = t > 0.55 ? PALETTE.black : PALETTE.white;
+      ctx.fillStyle = tint(t);
+      fillTile(ctx, MARGIN + b * cell, UPPER + a * cell, MARGIN + (b + 1) * cell, UPPER + (a + 1) * cell);
+      if (cell < 17 || !((chosen === 'row' && a === k) || (chosen === 'column' && b === k))) return;
+      const hundredths = (100 * Math.min(value(a, b), cell < 21 ? 0.99 : 1)).toFixed(0);
+      write(ctx, hundredths, MARGIN + (b + 0.5) * cell, UPPER + (a + 0.5) * cell + 0.5, { colour, align: 'center', base: 'middle', font: SMALL });
     });
-  };
-  const topped = (values, name) => { const best = argmax(values), i = now().at[best]; return `its own ${percent(values[row()], 1)}, the largest is that of image ${i} of ${who(i)}, ${percent(values[best], 1)}`; };
-  map(right, 'Similarity L', '1 1 9rem', (a, b) => now().L[a][b], () => { const b = place.get('bias'); return [Math.min(0, b) - Math.max(scale(), 1e-3), Math.max(0, b) + Math.max(scale(), 1e-3)]; },
-    (x) => four(x).replace('-', '−'), '', (k) => `Row ${now().at[k]}: ${now().L[k].map(four).join(', ')}`);
-  right.append(pair);
-  map(pair, 'Row softmax', '1 1 8rem', (a, b) => now().rows[a][b], () => [0, 1], percent, 'row', (k) => `Student ${now().at[k]} among teachers: ${topped(now().rows[k])}`);
-  map(pair, 'Column softmax', '1 1 8rem', (a, b) => now().columns[b][a], () => [0, 1], percent, 'column', (k) => `Teacher ${now().at[k]} among students: ${topped(now().columns[k])}`);
-
-  // What each row pays, and the sum.
-  const paid = panel(right, 'What each row pays, nats');
-  paid.node.style.flex = '1 1 100%';
-  const pay = canvas(v, paid.node, {
-    label: 'contrast and penalty of each row', height: () => 158,
+  });
+}
+// Whose rows and columns they are, which one is chosen, and what the colours mean.
+function drawMapFrame(v, ctx, m, { span, form, chosen }, cell) {
+  const size = cell * m.B, k = m.row(), { ink, line } = v.colours(), { teacher, student } = m.roles(), small = { colour: ink, font: SMALL };
+  ctx.fillStyle = filling(ctx, v, teacher);
+  ctx.fillRect(MARGIN, UPPER - 4, size, 3);
+  ctx.fillStyle = colourOf(v, student);
+  ctx.fillRect(MARGIN - 4, UPPER, 3, size);
+  outlined(ctx, () => {
+    if (chosen === 'column') ctx.strokeRect(MARGIN + k * cell, UPPER + 1, cell, size - 2);
+    else ctx.strokeRect(MARGIN + 1, UPPER + k * cell, size - 2, cell);
+  });
+  writeUp(ctx, 'rows: student', 7, UPPER + size / 2, small);
+  write(ctx, 'columns: teacher', MARGIN + size / 2, UPPER + size + 13, { ...small, align: 'center' });
+  const y = UPPER + size + 20, [low, high] = span();
+  for (let i = 0; i < 40; i += 1) {
+    ctx.fillStyle = tint(i / 39);
+    ctx.fillRect(MARGIN + size * i / 40, y, size / 40 + 0.6, 8);
+  }
+  outlineRect(ctx, MARGIN, y, size, 8, line);
+  write(ctx, form(low), MARGIN, y + 20, small);
+  write(ctx, form(high), MARGIN + size, y + 20, { ...small, align: 'right' });
+}
+// map: title, basis (how wide), value(row, column), span() of the values, form of a value, chosen (row, column or neither), say(chosen).
+function addMap(v, m, parent, map) {
+  const { node } = panel(parent, map.title), cellOf = (wide) => Math.min(wide - MARGIN - 2, 230) / m.B;
+  const isAlone = () => v.stage.firstChild.clientWidth < 560 && m.B > 9;        // many rows on a narrow page: one map below the other
+  v.onDraw(() => { node.style.flex = isAlone() ? '1 1 100%' : map.basis; });
+  const drawing = canvas(v, node, {
+    label: map.title, height: (wide) => UPPER + cellOf(wide) * m.B + 46,
     draw(ctx, wide) {
-      const { contrast, penalty, at } = now(), { ink, line, soft } = v.colours(), from = 34, low = 26, head = 32, tall = 158, slot = (wide - from - 4) / B, bar = Math.min(slot * 0.38, 30), small = { colour: ink, font: TINY };
-      const chance = Math.log(B), most = Math.max(chance, ...contrast, ...penalty) * 1.02, Y = (x) => head + (1 - clamp(x / most, 0, 1)) * (tall - head - low);
-      let x = from;
-      for (const [name, what] of [['contrast', 'row'], ['penalty', 'column vs row']]) {
-        const text = wide < 340 ? name : `${name} (${what})`;
-        ctx.fillStyle = filling(ctx, v, looks[name]); ctx.fillRect(x, 3, 14, 10);
-        write(ctx, text, x + 19, 12, { colour: ink, wide: wide - x - 20 }); x += ctx.measureText(text).width + 30;
-      }
-      ctx.lineWidth = 1;
-      for (const y of [0, most / 2, most]) { ctx.strokeStyle = y ? soft : line; ctx.beginPath(); ctx.moveTo(from, Y(y)); ctx.lineTo(wide, Y(y)); ctx.stroke(); write(ctx, String(Number(y.toPrecision(2))), from - 5, Y(y), { ...small, align: 'right', base: 'middle' }); }
-      at.forEach((i, k) => {
-        const middle = from + (k + 0.5) * slot, here = k === row();
-        [['contrast', contrast[k], -bar - 1], ['penalty', penalty[k], 1]].forEach(([name, value, shift]) => {
-          ctx.fillStyle = filling(ctx, v, looks[name]); ctx.fillRect(middle + shift, Y(value), bar, Y(0) - Y(value));
-          if (slot > 58) write(ctx, String(Number(value.toFixed(2))), middle + shift + bar / 2, Y(value) - 4, { ...small, align: 'center' });
-        });
-        paint(ctx, i, middle - 10, tall - 22, 20);
-        if (here) { ctx.strokeStyle = ink; ctx.lineWidth = 2; ctx.strokeRect(middle - 11, tall - 23, 22, 22); }
-      });
-      ctx.strokeStyle = ink; ctx.lineWidth = 1.2; ctx.setLineDash([2, 3]); ctx.beginPath(); ctx.moveTo(from, Y(chance)); ctx.lineTo(wide, Y(chance)); ctx.stroke(); ctx.setLineDash([]);
-      pay.say(`contrast and penalty: ${at.map((i, k) => `image ${i} ${four(contrast[k])} and ${four(penalty[k])}`).join('; ')}; chance ${four(chance)}`);
+      drawCells(v, ctx, m, map, cellOf(wide));
+      drawMapFrame(v, ctx, m, map, cellOf(wide));
+      drawing.say(`${map.title}. ${map.say(m.row())}`);
     } });
-  pay.box.style.cursor = 'pointer';
-  dragging(pay.box, (e) => place.set({ row: clamp(Math.floor((e.clientX - pay.box.getBoundingClientRect().left - 34) / ((pay.width - 38) / B)), 0, B - 1) }));
-  const written = ['', '', '', ''].map(() => make('p'));
-  left.node.append(...written);
-  v.onDraw(() => {
-    const { contrast, penalty, weight: w, loss } = now().total;
-    [`mean contrast ${four(contrast)}`, `mean penalty ${four(penalty)}`, `loss = ${four(contrast)} + ${four(w)} · ${four(penalty)} = ${four(loss)}`, `dotted: chance, ln ${B} = ${four(Math.log(B))}`].forEach((text, i) => { written[i].textContent = text; });
+  drawing.box.style.cursor = 'pointer';
+  dragging(drawing.box, (e) => {
+    const box = drawing.box.getBoundingClientRect(), cell = cellOf(drawing.width);
+    const at = map.chosen === 'column' ? e.clientX - box.left - MARGIN : e.clientY - box.top - UPPER;
+    v.place.set({ row: clamp(Math.floor(at / cell), 0, m.B - 1) });
   });
+}
+function addMaps(v, m, parent) {
+  const pair = make('div', { class: 'hk-row', style: 'flex:2 1 19rem;gap:.75rem .6rem;min-width:0' });
+  const peak = (values) => {
+    const best = argmax(values), i = m.now().at[best];
+    return `its own ${percent(values[m.row()], 1)}, the largest is that of image ${i} of ${m.called(i)}, ${percent(values[best], 1)}`;
+  };
+  const reach = () => Math.max(m.scale(), 1e-3), bias = () => v.place.get('bias');
+  addMap(v, m, parent, {
+    title: 'Similarity L', basis: '1 1 9rem', chosen: '', value: (a, b) => m.now().L[a][b], form: (x) => fourFigures(x).replace('-', '−'),
+    span: () => [Math.min(0, bias()) - reach(), Math.max(0, bias()) + reach()],
+    say: (k) => `Row ${m.now().at[k]}: ${m.now().L[k].map(fourFigures).join(', ')}` });
+  parent.append(pair);
+  const softmaxed = { basis: '1 1 8rem', span: () => [0, 1], form: percent };
+  addMap(v, m, pair, { ...softmaxed, title: 'Row softmax', chosen: 'row', value: (a, b) => m.now().rows[a][b],
+    say: (k) => `Student ${m.now().at[k]} among teachers: ${peak(m.now().rows[k])}` });
+  addMap(v, m, pair, { ...softmaxed, title: 'Column softmax', chosen: 'column', value: (a, b) => m.now().columns[b][a],
+    say: (k) => `Teacher ${m.now().at[k]} among students: ${peak(m.now().columns[k])}` });
+}
 
+// ---------------------------------------------------------------- what each row pays, and the sum
+
+const PAY = { left: 34, low: 26, head: 32, tall: 158 };
+function drawPayAxes(v, ctx, wide, most, Y) {
+  const { ink, line, soft } = v.colours(), { looks } = v.state;
+  let x = PAY.left;
+  for (const [name, what] of [['contrast', 'row'], ['penalty', 'column vs row']]) {
+    const text = wide < 340 ? name : `${name} (${what})`;
+    ctx.fillStyle = filling(ctx, v, looks[name]);
+    ctx.fillRect(x, 3, 14, 10);
+    write(ctx, text, x + 19, 12, { colour: ink, wide: wide - x - 20 });
+    x += ctx.measureText(text).width + 30;
+  }
+  for (const y of [0, most / 2, most]) {
+    polyline(ctx, [[PAY.left, Y(y)], [wide, Y(y)]], { colour: y ? soft : line });
+    write(ctx, String(Number(y.toPrecision(2))), PAY.left - 5, Y(y), { colour: ink, font: SMALL, align: 'right', base: 'middle' });
+  }
+}
+function drawPays(v, ctx, m, slot, Y) {
+  const { contrast, penalty, at } = m.now(), { ink } = v.colours(), bar = Math.min(slot * 0.38, 30);
+  at.forEach((i, k) => {
+    const middle = PAY.left + (k + 0.5) * slot;
+    [['contrast', contrast[k], -bar - 1], ['penalty', penalty[k], 1]].forEach(([name, value, shift]) => {
+      ctx.fillStyle = filling(ctx, v, v.state.looks[name]);
+      ctx.fillRect(middle + shift, Y(value), bar, Y(0) - Y(value));
+      if (slot <= 58) return;
+      write(ctx, String(Number(value.toFixed(2))), middle + shift + bar / 2, Y(value) - 4, { colour: ink, font: SMALL, align: 'center' });
+    });
+    m.paint(ctx, i, middle - 10, PAY.tall - 22, 20);
+    if (k === m.row()) outlineRect(ctx, middle - 11, PAY.tall - 23, 22, 22, ink, 2);
+  });
+}
+function addPays(v, m, parent) {
+  const { node } = panel(parent, 'What each row pays, nats'), slotOf = (wide) => (wide - PAY.left - 4) / m.B, chance = Math.log(m.B);
+  node.style.flex = '1 1 100%';
+  const drawing = canvas(v, node, {
+    label: 'contrast and penalty of each row', height: () => PAY.tall,
+    draw(ctx, wide) {
+      const { contrast, penalty, at } = m.now(), most = Math.max(chance, ...contrast, ...penalty) * 1.02;
+      const Y = (x) => PAY.head + (1 - clamp(x / most, 0, 1)) * (PAY.tall - PAY.head - PAY.low);
+      drawPayAxes(v, ctx, wide, most, Y);
+      drawPays(v, ctx, m, slotOf(wide), Y);
+      polyline(ctx, [[PAY.left, Y(chance)], [wide, Y(chance)]], { colour: v.colours().ink, wide: 1.2, dash: [2, 3] });
+      const each = at.map((i, k) => `image ${i} ${fourFigures(contrast[k])} and ${fourFigures(penalty[k])}`).join('; ');
+      drawing.say(`contrast and penalty: ${each}; chance ${fourFigures(chance)}`);
+    } });
+  drawing.box.style.cursor = 'pointer';
+  dragging(drawing.box, (e) => {
+    const x = e.clientX - drawing.box.getBoundingClientRect().left - PAY.left;
+    v.place.set({ row: clamp(Math.floor(x / slotOf(drawing.width)), 0, m.B - 1) });
+  });
+}
+const sumOf = ({ contrast, penalty, weight, loss }) => `${fourFigures(contrast)} + ${fourFigures(weight)} · ${fourFigures(penalty)} = ${fourFigures(loss)}`;
+function addSums(v, m, parent) {
+  const written = Array.from({ length: 4 }, () => make('p'));
+  parent.append(...written);
   v.onDraw(() => {
-    const { contrast, penalty, weight: w, loss } = now().total, { rows, columns, at } = now(), own = (all) => all.filter((p, k) => argmax(p) === k).length, b = place.get('bias'), same = own(rows) === own(columns);
-    const said = [`${student()} at scale ${four(scale())}: contrast ${four(contrast)} (chance ${four(Math.log(B))}), penalty ${four(penalty)}, loss ${four(contrast)} + ${four(w)} · ${four(penalty)} = ${four(loss)}.`];
-    said.push(`${own(rows) === B ? `All ${B}` : `${own(rows)} of ${B}`} students find their own teacher (rows), ${same ? 'and' : 'but'} ${own(columns) === B ? `all ${B}` : `${own(columns)} of ${B}`} teachers their own student (columns).`);
-    if (Math.abs(penalty) < 1e-6) said.push('L is symmetric: columns say what rows say.');
-    if (b) said.push(`The bias moves every entry by ${four(b)}; neither softmax notices.`);
-    if (place.get('duplicate') && twice) said.push(`Images ${at[0]} and ${at[B - 1]} are both of ${who(0)}, yet each counts as wrong for the other.`);
-    v.caption(said.join(' '));
+    const { total } = m.now();
+    const texts = [`mean contrast ${fourFigures(total.contrast)}`, `mean penalty ${fourFigures(total.penalty)}`, `loss = ${sumOf(total)}`,
+      `dotted: chance, ln ${m.B} = ${fourFigures(Math.log(m.B))}`];
+    texts.forEach((text, i) => { written[i].textContent = text; });
   });
-  v.explain(() => {
-    const { rows, columns, contrast, penalty, at } = now(), k = row(), s = scale(), parts = columns[k].map((c, j) => c * Math.log(c / rows[k][j])), j = argmax(parts.map(Math.abs));
-    return [`Row of image ${at[k]}: contrast = −ln (its row's softmax at its own teacher) = −ln ${four(rows[k][k])} = ${four(contrast[k])}.`,
-      `Its penalty = Σ c·(ln c − ln r), c: its teacher's column over the ${B} students, r: its own row over the ${B} teachers. The term that weighs most, image ${at[j]}: ${four(columns[k][j])}·(ln ${four(columns[k][j])} − ln ${four(rows[k][j])}) = ${four(parts[j])}; all together ${four(penalty[k])}.`,
-      `All entries equal: contrast ln ${B} = ${four(Math.log(B))}. Cosines end at 1 and −1, so at scale ${four(s)} it never falls below ln(1 + ${B - 1}·e^(−2·${four(s)})) = ${four(Math.log1p((B - 1) * Math.exp(-2 * s)))}; where the others are at right angles (cosine 0) it is ln(1 + ${B - 1}·e^(−${four(s)})) = ${four(Math.log1p((B - 1) * Math.exp(-s)))}.`,
-      `The bias ${four(place.get('bias'))} is added to all ${B * B} entries; a softmax only knows differences, so contrast and penalty stay, and its gradient is 0.`,
-      `Trained is τ, scale = exp(τ) clamped to at most 10${s > 0 ? `; here τ = ${four(Math.log(s))}` : ''}. Above τ = ln 10 = 2.303 its gradient is exactly 0: this loss cannot bring it back.`];
-  });
+}
+
+// ---------------------------------------------------------------- words
+
+function captionOf(v, m) {
+  const { rows, columns, at, total } = m.now(), { B } = m, bias = v.place.get('bias');
+  const [byRow, byColumn] = [rows, columns].map((all) => all.filter((p, k) => argmax(p) === k).length);
+  const many = (count, all) => (count === B ? `${all} ${B}` : `${count} of ${B}`);
+  const sentences = [
+    `${m.student()} at scale ${fourFigures(m.scale())}: contrast ${fourFigures(total.contrast)} (chance ${fourFigures(Math.log(B))}), penalty ${fourFigures(total.penalty)}, loss ${sumOf(total)}.`,
+    `${many(byRow, 'All')} students find their own teacher (rows), ${byRow === byColumn ? 'and' : 'but'} ${many(byColumn, 'all')} teachers their own student (columns).`];
+  if (Math.abs(total.penalty) < 1e-6) sentences.push('L is symmetric: columns say what rows say.');
+  if (bias) sentences.push(`The bias moves every entry by ${fourFigures(bias)}; neither softmax notices.`);
+  if (v.place.get('duplicate') && m.twice) sentences.push(`Images ${at[0]} and ${at[B - 1]} are both of ${m.called(0)}, yet each counts as wrong for the other.`);
+  return sentences.join(' ');
+}
+function explanationOf(v, m) {
+  const { rows, columns, contrast, penalty, at } = m.now(), k = m.row(), s = m.scale(), { B } = m;
+  const parts = penaltyParts(m.now(), k), j = argmax(parts.map(Math.abs)), c = fourFigures(columns[k][j]);
+  return [
+    `Row of image ${at[k]}: contrast = −ln (its row's softmax at its own teacher) = −ln ${fourFigures(rows[k][k])} = ${fourFigures(contrast[k])}.`,
+    `Its penalty = Σ c·(ln c − ln r), c: its teacher's column over the ${B} students, r: its own row over the ${B} teachers. `
+    + `The term that weighs most, image ${at[j]}: ${c}·(ln ${c} − ln ${fourFigures(rows[k][j])}) = ${fourFigures(parts[j])}; all together ${fourFigures(penalty[k])}.`,
+    `All entries equal: contrast ln ${B} = ${fourFigures(Math.log(B))}. Cosines end at 1 and −1, so at scale ${fourFigures(s)} it never falls below `
+    + `ln(1 + ${B - 1}·e^(−2·${fourFigures(s)})) = ${fourFigures(leastContrast(B, s))}; where the others are at right angles (cosine 0) it is `
+    + `ln(1 + ${B - 1}·e^(−${fourFigures(s)})) = ${fourFigures(rightAngledContrast(B, s))}.`,
+    `The bias ${fourFigures(v.place.get('bias'))} is added to all ${B * B} entries; a softmax only knows differences, so contrast and penalty stay, and its gradient is 0.`,
+    `Trained is τ, scale = exp(τ) clamped to at most 10${s > 0 ? `; here τ = ${fourFigures(Math.log(s))}` : ''}. `
+    + 'Above τ = ln 10 = 2.303 its gradient is exactly 0: this loss cannot bring it back.'];
+}
+
+function setup(v) {
+  const m = matrixOf(v), above = make('div', { class: 'hk-row' });
+  const right = make('div', { class: 'hk-row hk-panel', style: 'flex:3 1 20rem;min-width:0' });
+  v.place.on((changed) => { if (changed.includes('student') && !changed.includes('angles')) v.place.set({ angles: null }); });
+  addControls(v, m);
+  v.stage.append(above);
+  const left = addCircle(v, m, above);
+  above.append(right);
+  addMaps(v, m, right);
+  addPays(v, m, right);
+  addSums(v, m, left);
+  v.onDraw(() => v.caption(captionOf(v, m)));
+  v.explain(() => explanationOf(v, m));
 }
 
 export default { render: view(setup) };

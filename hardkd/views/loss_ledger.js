@@ -1,164 +1,235 @@
 // LossLedger: each player's recorded terms with their signs, their sum, and handles that re-weigh the records.
-// Arrays, player i: turn{i} (n,), terms{i} (k+1,n), the sum last, all float32; state.players: name, verb, terms, weights or null, why, usual, looks.
-import { clamp, short } from './numbers/basics.js';
-import { make, panel, view } from './kit/frame.js';
+// Arrays, player i: turn{i} (n,), terms{i} (k+1,n), the sum last, all float32;
+// state.players: name, verb, terms, weights or null, why, usual, looks; state.hides: what waits for the answer, later turns or the price.
+import { short, clamp } from './numbers/basics.js';
+import { axisMarks, bent, credit, nearestTurn, reweighed, running, signed, signOf, spanOf, weighed } from './numbers/ledger.js';
+import { view, make, panel } from './kit/frame.js';
 import { slider, tick, dragging } from './kit/controls.js';
-import { canvas, write, colourOf, dashes, marker } from './kit/canvas.js';
+import { canvas, write, writeUnknown, polyline, disc, ringed, colourOf, dashes, SMALL } from './kit/canvas.js';
 
-const signed = (x, digits = short) => (Math.abs(x) < 1e-12 ? '0' : `${x < 0 ? '−' : '+'}${digits(Math.abs(x))}`);
+const EDGE = { left: 46, right: 14, top: 14, low: 32, tall: 205 };
 
-// Mean over the turns no further than half of `width` away, at each turn.
-function running(turn, values, width) {
-  const n = turn.length, out = new Float64Array(n);
-  let low = 0, high = 0, total = 0;
-  for (let i = 0; i < n; i += 1) {
-    while (high < n && turn[high] <= turn[i] + width / 2) { total += values[high]; high += 1; }
-    while (turn[low] < turn[i] - width / 2) { total -= values[low]; low += 1; }
-    out[i] = total / (high - low);
-  }
-  return out;
+// What a player's panels read: its weights, its records smoothed and weighed, and what is not shown before the answer.
+function ledgerOf(v, index) {
+  const { place, state } = v, player = state.players[index], { name, terms, weights: recorded } = player;
+  const turn = v.array(`turn${index}`).data, n = turn.length;
+  const rows = Array.from({ length: terms.length + 1 }, (_, k) => v.array(`terms${index}`).data.subarray(k * n, (k + 1) * n));
+  let width = null, smooth = [];
+  const weights = () => (recorded ? { ...recorded, ...(place.get('weights') || {})[name] } : null);
+  const listed = (w) => terms.map((term) => w[term]);
+  return {
+    ...player, turn, weights, recorded,
+    sign: (term) => signOf(recorded[term], term),
+    isReweighed: () => Boolean(recorded) && reweighed(listed(weights()), listed(recorded)),
+    isHidden: (term) => v.covered && state.hides === 'price' && name === 'augmentor' && (!term || term === 'teacher_change'),
+    seen: () => (v.covered && state.hides === 'later' ? Math.max(1, Math.floor(n / 10)) : n),
+    // Smoothed once for each width.
+    book() {
+      if (width !== place.get('smooth')) {
+        width = place.get('smooth');
+        smooth = rows.map((values) => running(turn, values, width));
+      }
+      const sum = smooth.at(-1), unweighed = smooth.slice(0, -1);
+      return { sum, terms: unweighed, ...weighed(unweighed, recorded && listed(weights()), sum) };
+    },
+  };
 }
-// Round heights for an axis from a to b: evenly, or, where it is squeezed, at 1 and 3 times powers of ten.
-function heights(a, b, usual) {
-  if (usual) {
-    const some = [0];
-    for (let e = Math.floor(Math.log10(usual)); 10 ** e <= Math.max(-a, b); e += 1) for (const m of [1, 3]) some.push(m * 10 ** e, -m * 10 ** e);
-    return some.filter((x) => x >= a && x <= b);
+const credited = (p, k, book, j) => credit(p.sign(p.terms[k]), book.entries[k][j]);
+
+function addControls(v, players, cursor) {
+  const { place, state: { last } } = v, turns = (t) => `${short(t)} turn${t === 1 ? '' : 's'}`;
+  const time = slider('turn', { min: 1, max: Math.max(2, last), step: 1, value: place.get('turn'),
+    format: (t) => short(Math.round(t)), on: (turn) => place.set({ turn }) });
+  const smooth = slider('mean over', { min: 1, max: Math.max(1, Math.round(last / 3)), step: 1, value: place.get('smooth'),
+    format: turns, on: (x) => place.set({ smooth: x }) });
+  const squeeze = tick('squeeze large values', place.get('squeeze'), (on) => place.set({ squeeze: on }));
+  v.controls.append(time.node, smooth.node, ...(players.some((p) => p.usual > 0) ? [squeeze.node] : []));
+  v.onDraw(() => {
+    time.set(cursor());
+    smooth.set(place.get('smooth'));
+    squeeze.set(place.get('squeeze'));
+  });
+}
+
+// ---------------------------------------------------------------- the terms over the turns
+
+// Where turns and nats lie in a drawing that is `wide` pixels wide.
+function scaleOf(v, player, book, wide) {
+  const room = wide - EDGE.left - EDGE.right, usual = v.place.get('squeeze') ? player.usual : 0;
+  const [a, b] = spanOf([...book.entries, book.total, book.sum], player.seen()), [low, high] = [bent(a, usual), bent(b, usual)];
+  return {
+    room, marks: axisMarks(a, b, usual).sort((x, z) => x - z),
+    X: (t) => EDGE.left + t / v.state.last * room,
+    Y: (y) => EDGE.top + (high - bent(y, usual)) / (high - low) * (EDGE.tall - EDGE.top - EDGE.low),
+  };
+}
+function drawAxes(v, ctx, wide, { X, Y, room, marks }) {
+  const { ink, line, soft } = v.colours(), small = { colour: ink, font: SMALL };
+  let before = Infinity;
+  for (const y of marks) {
+    polyline(ctx, [[EDGE.left, Y(y)], [EDGE.left + room, Y(y)]], { colour: y === 0 ? line : soft });
+    if (before - Y(y) <= 13 && y !== 0) continue;
+    write(ctx, y < 0 ? `−${short(-y)}` : short(y), EDGE.left - 5, Y(y), { ...small, align: 'right', base: 'middle' });
+    before = Y(y);
   }
-  const rough = (b - a) / 5, unit = 10 ** Math.floor(Math.log10(rough)), step = [1, 2, 5, 10].find((m) => m * unit >= rough) * unit;
-  return Array.from({ length: Math.floor(b / step) - Math.ceil(a / step) + 1 }, (_, i) => (Math.ceil(a / step) + i) * step);
+  write(ctx, 'nats', 2, 9, small);
+  for (const t of axisMarks(0, v.state.last, 0)) {
+    write(ctx, short(t), X(t), EDGE.tall - 18, { ...small, align: X(t) > wide - 20 ? 'right' : 'center' });
+  }
+  write(ctx, 'turn', EDGE.left + room / 2, EDGE.tall - 5, { ...small, align: 'center' });
+}
+// What each term adds to or takes from the sum, shaded down to nothing; then the lines, the sum as recorded, and the sum.
+function drawCurves(v, ctx, p, { entries, total, sum }, { X, Y }) {
+  const { ink, line } = v.colours(), seen = p.seen(), shown = entries.map((values, k) => [values, p.terms[k]]).filter(([, t]) => !p.isHidden(t));
+  const trace = (values) => Array.from({ length: seen }, (_, j) => [X(p.turn[j]), Y(values[j])]);
+  for (const [values, term] of shown) {
+    ctx.fillStyle = colourOf(v, p.looks[term]);
+    ctx.globalAlpha = 0.13;
+    ctx.beginPath();
+    for (const [x, y] of [...trace(values), [X(p.turn[seen - 1]), Y(0)], [X(p.turn[0]), Y(0)]]) ctx.lineTo(x, y);
+    ctx.fill();
+    ctx.globalAlpha = 1;
+  }
+  for (const [values, term] of shown) {
+    polyline(ctx, trace(values), { colour: colourOf(v, p.looks[term]), wide: 1.7, dash: dashes(p.looks[term]) });
+  }
+  if (p.isReweighed()) polyline(ctx, trace(sum), { colour: line, wide: 2, dash: [2, 3] });
+  if (!p.isHidden()) polyline(ctx, trace(total), { colour: ink, wide: 3 });
+}
+// What is not told yet.
+function drawQuestionMark(v, ctx, p, { Y, room }) {
+  if (p.seen() === p.turn.length && !p.isHidden()) return;
+  const y = p.isHidden() ? (Y(0) + EDGE.tall - EDGE.low) / 2 : EDGE.tall / 2 - 8;
+  writeUnknown(ctx, EDGE.left + room * 0.55, y, v.colours().ink);
+}
+function drawCursor(v, ctx, p, { entries, total }, { X, Y }, turn) {
+  const { ink } = v.colours(), j = nearestTurn(p.turn, turn), x = X(p.turn[j]);
+  polyline(ctx, [[X(turn), EDGE.top - 6], [X(turn), EDGE.tall - EDGE.low + 4]], { colour: ink, wide: 1.5 });
+  entries.forEach((values, k) => {
+    if (!p.isHidden(p.terms[k])) ringed(ctx, v, p.looks[p.terms[k]], x, Y(values[j]), 4);
+  });
+  if (!p.isHidden()) disc(ctx, x, Y(total[j]), 5, ink);
+}
+function addPlot(v, row, p, cursor) {
+  const left = panel(row, `${p.name}: what it ${p.verb}`, 'hk-broad'), { last } = v.state;
+  const drawing = canvas(v, left.node, {
+    label: `terms of the ${p.name}`, height: () => EDGE.tall,
+    draw(ctx, wide) {
+      const book = p.book(), scale = scaleOf(v, p, book, wide), j = nearestTurn(p.turn, cursor());
+      drawAxes(v, ctx, wide, scale);
+      drawCurves(v, ctx, p, book, scale);
+      drawQuestionMark(v, ctx, p, scale);
+      drawCursor(v, ctx, p, book, scale, cursor());
+      const terms = p.terms.map((t, k) => `${t} ${p.isHidden(t) ? 'not shown yet' : signed(book.entries[k][j])}`).join(', ');
+      const later = p.seen() < p.turn.length ? '; the later turns are not shown yet' : '';
+      drawing.say(`${p.name}, turn ${Math.round(p.turn[j])}: ${terms}; sum ${p.isHidden() ? 'not shown yet' : signed(book.total[j])}${later}`);
+    } });
+  drawing.box.style.cursor = 'ew-resize';
+  dragging(drawing.box, (e) => {
+    if (v.covered) return;
+    const x = e.clientX - drawing.box.getBoundingClientRect().left - EDGE.left, room = drawing.width - EDGE.left - EDGE.right;
+    v.place.set({ turn: clamp(Math.round(x / room * last), 1, last) });
+  });
+}
+
+// ---------------------------------------------------------------- the account at the cursor
+
+const LINE = 'display:flex;gap:.5rem;align-items:center;', SAMPLE = 'flex:none;width:22px;', FIGURE = 'margin-left:auto;font-variant-numeric:tabular-nums;white-space:nowrap;';
+const sample = (style) => make('span', { style: `${SAMPLE}${style}`, 'aria-hidden': 'true' });
+const figure = (style = '') => make('span', { style: `${FIGURE}${style}` }, '');
+
+// A line for a term, and, where the records are a weighted sum, a handle for its weight.
+function addEntry(v, account, p, term) {
+  const stroke = sample('height:0'), amount = figure();
+  if (!p.recorded) {
+    account.append(make('div', { style: `${LINE}margin:.25rem 0` }, stroke, term, amount));
+    return { stroke, amount, update() {} };
+  }
+  const weight = Math.abs(p.recorded[term]), sign = p.sign(term), most = Math.max(2, 2 * weight);
+  const handle = slider(`weight of ${term}`, { min: 0, max: most, step: most / 200, value: weight,
+    format: (x) => `× ${short(Number(x.toPrecision(6)))}`,
+    on: (x) => v.place.set({ weights: { ...v.place.get('weights'), [p.name]: { ...p.weights(), [term]: sign * x } } }) });
+  handle.node.firstChild.className = 'hk-hidden';
+  handle.node.style.cssText = 'display:flex;flex:none;padding-left:30px;margin-top:.2rem';
+  handle.node.lastChild.style.minWidth = '4em';
+  const name = make('span', { style: 'overflow-wrap:anywhere;min-width:0' }, `${sign < 0 ? '−' : '+'} ${term}`);
+  account.append(make('div', { style: `${LINE}margin-top:.35rem` }, stroke, name, amount), handle.node);
+  return { stroke, amount, update: () => handle.set(Math.abs(p.weights()[term])) };
+}
+// What the terms come to, and what they came to in the training.
+function addTotals(account, p) {
+  const total = figure('font-weight:600'), was = figure();
+  const recorded = make('div', { style: LINE.slice(0, -1) }, sample('border-top:2px dotted var(--hk-line)'), 'as recorded', was);
+  account.append(
+    make('div', { style: `${LINE}margin-top:.4rem;padding-top:.3rem;border-top:1px solid var(--hk-line)` }, sample('border-top:4px solid'),
+      make('span', { style: 'font-weight:600' }, p.recorded ? 'sum' : 'as recorded'), total),
+    recorded);
+  if (p.why) account.append(make('p', { style: 'margin-top:.4rem;font-size:13px' }, `No handles: ${p.why}.`));
+  return { total, was, recorded };
+}
+const BORDERS = { '--': 'dashed', '-.': 'dashed', ':': 'dotted' };
+function addAccount(v, row, p, cursor) {
+  const account = make('div', { class: 'hk-panel', style: 'flex:1 1 15rem', role: 'group', 'aria-label': `account of the ${p.name}` });
+  row.append(account);
+  const entries = p.terms.map((term) => addEntry(v, account, p, term)), { total, was, recorded } = addTotals(account, p);
+  const amountOf = (term, k, book, j) => {
+    if (p.isHidden(term)) return '?';
+    const amount = short(book.terms[k][j]);
+    return p.recorded ? `${short(Math.abs(p.weights()[term]))} × ${amount} = ${credited(p, k, book, j)}` : amount;
+  };
+  v.onDraw(() => {
+    account.inert = v.covered;
+    account.style.opacity = v.covered ? 0.6 : 1;
+    const book = p.book(), j = nearestTurn(p.turn, cursor());
+    p.terms.forEach((term, k) => {
+      const look = p.looks[term], border = BORDERS[look.linestyle] || (Array.isArray(look.linestyle) ? 'dashed' : 'solid');
+      const text = amountOf(term, k, book, j), { stroke, amount, update } = entries[k];
+      stroke.style.borderTop = `3px ${border} ${colourOf(v, look)}`;
+      if (amount.textContent !== text) amount.textContent = text;
+      update();
+    });
+    total.textContent = p.isHidden() ? '?' : signed(book.total[j]);
+    recorded.hidden = !p.isReweighed();
+    was.textContent = signed(book.sum[j]);
+  });
+}
+
+// ---------------------------------------------------------------- words
+
+function sentenceOf(p, cursor) {
+  const book = p.book(), j = nearestTurn(p.turn, cursor());
+  const terms = p.terms.map((t, k) => {
+    if (p.isHidden(t)) return `− ? ${t}`;
+    return p.recorded ? `${credited(p, k, book, j)} ${t}` : `${t} ${short(book.terms[k][j])}`;
+  }).join(' ');
+  const total = p.isHidden() ? '?' : signed(book.total[j]), instead = p.isReweighed() ? ` instead of ${signed(book.sum[j])}` : '';
+  return `${p.name}: ${terms}${p.recorded ? ' =' : '; recorded'} ${total}${instead}`;
+}
+function explanationOf(v, p, cursor) {
+  if (!p.recorded) return `${p.name}: ${p.why}.`;
+  if (p.isHidden()) return 'Answer the question first.';
+  const book = p.book(), j = nearestTurn(p.turn, cursor());
+  const terms = p.terms.map((t, k) => `${credit(p.sign(t), p.weights()[t])}·${short(book.terms[k][j])} (${t})`).join(' ');
+  const around = `mean over ${short(v.place.get('smooth'))} turns around ${Math.round(p.turn[j])}`;
+  return `${p.name} ${p.verb} ${terms} = ${signed(book.total[j])}, ${around}.`;
 }
 
 function setup(v) {
-  const { state, place } = v, { players, last } = state;
-  const smoothest = Math.max(1, Math.round(last / 3));
-  const weightsOf = (p) => (p.weights ? { ...p.weights, ...(place.get('weights') || {})[p.name] } : null);
-  const signOf = (p, t) => (p.weights[t] < 0 || (p.weights[t] === 0 && t === 'teacher_change') ? -1 : 1);
-  const credit = (p, t, x) => (Math.abs(x) < 1e-12 ? (signOf(p, t) < 0 ? '−0' : '+0') : signed(x));
-  const moved = (p) => p.weights && p.terms.some((t) => Math.abs(weightsOf(p)[t] - p.weights[t]) > 1e-9);
-  // What the question is about is not to be seen before it is answered: the later turns, or the price and what it leaves.
-  const priced = (p, t) => v.covered && state.hides === 'price' && p.name === 'augmentor' && (!t || t === 'teacher_change');
-  const until = (turns) => (v.covered && state.hides === 'later' ? Math.max(1, Math.floor(turns.length / 10)) : turns.length);
-
-  // Smoothed records, once for each width; entries and their sum, once for each width and weighing.
-  const books = players.map((p, i) => {
-    const turn = v.array(`turn${i}`).data, n = turn.length, [sum, ...terms] = [p.terms.length, ...p.terms.keys()].map((k) => v.array(`terms${i}`).data.subarray(k * n, (k + 1) * n));
-    let width = null, smooth = null;
-    return () => {
-      if (width !== place.get('smooth')) {
-        width = place.get('smooth');
-        smooth = { turn, sum: running(turn, sum, width), terms: terms.map((t) => running(turn, t, width)) };
-      }
-      const w = weightsOf(p), entries = smooth.terms.map((t, k) => (w ? t.map((x) => w[p.terms[k]] * x) : t));
-      const total = w ? smooth.sum.map((_, j) => entries.reduce((a, e) => a + e[j], 0)) : smooth.sum;
-      return { ...smooth, entries, total };
-    };
-  });
-  const cursor = () => (v.covered && state.hides === 'later' ? books[0]().turn[until(books[0]().turn) - 1] : place.get('turn'));
-  const at = (turn) => { const t = cursor(); let best = 0; for (let i = 1; i < turn.length; i += 1) if (Math.abs(turn[i] - t) < Math.abs(turn[best] - t)) best = i; return best; };
-
-  // Controls.
-  const time = slider('turn', { min: 1, max: Math.max(2, last), step: 1, value: place.get('turn'), format: (t) => short(Math.round(t)), on: (turn) => place.set({ turn }) });
-  const smooth = slider('mean over', { min: 1, max: smoothest, step: 1, value: place.get('smooth'), format: (t) => `${short(t)} turn${t === 1 ? '' : 's'}`, on: (x) => place.set({ smooth: x }) });
-  const squeeze = tick('squeeze large values', place.get('squeeze'), (on) => place.set({ squeeze: on }));
-  v.controls.append(time.node, smooth.node, ...(players.some((p) => p.usual > 0) ? [squeeze.node] : []));
-  v.onDraw(() => { time.set(cursor()); smooth.set(place.get('smooth')); squeeze.set(place.get('squeeze')); });
-
-  players.forEach((p, i) => {
+  const { state, place } = v, players = state.players.map((_, i) => ledgerOf(v, i)), [{ turn, seen }] = players;
+  const cursor = () => (v.covered && state.hides === 'later' ? turn[seen() - 1] : place.get('turn'));
+  addControls(v, players, cursor);
+  for (const p of players) {
     const row = make('div', { class: 'hk-row', style: 'margin-top:.6rem' });
     v.stage.append(row);
-    const left = panel(row, `${p.name}: what it ${p.verb}`, 'hk-broad'), edge = { left: 46, right: 14, top: 14, low: 32, tall: 205 };
-    let room = 1;
-    const across = (t) => edge.left + t / last * room;
-    const drawing = canvas(v, left.node, {
-      label: `terms of the ${p.name}`, height: () => edge.tall,
-      draw(ctx, wide) {
-        const book = books[i](), { turn, entries, total, sum } = book, { ink, line, soft, page } = v.colours(), seen = until(turn), shift = moved(p);
-        const small = { colour: ink, font: '11px system-ui, sans-serif' };
-        room = wide - edge.left - edge.right;
-        let [a, b] = [0, 0];
-        for (const values of [...entries, total, sum]) for (let j = 0; j < seen; j += 1) { a = Math.min(a, values[j]); b = Math.max(b, values[j]); }
-        if (b - a < 1e-9) b = a + 1;
-        const usual = place.get('squeeze') ? p.usual : 0, bend = (y) => (usual ? Math.asinh(y / usual) : y), [A, B] = [bend(a), bend(b)];
-        const Y = (y) => edge.top + (B - bend(y)) / (B - A) * (edge.tall - edge.top - edge.low);
-        let before = Infinity;
-        for (const y of heights(a, b, usual).sort((x, z) => x - z)) {
-          ctx.strokeStyle = y === 0 ? line : soft; ctx.lineWidth = 1; ctx.beginPath(); ctx.moveTo(edge.left, Y(y)); ctx.lineTo(edge.left + room, Y(y)); ctx.stroke();
-          if (before - Y(y) > 13 || y === 0) { write(ctx, y < 0 ? `−${short(-y)}` : short(y), edge.left - 5, Y(y), { ...small, align: 'right', base: 'middle' }); before = Y(y); }
-        }
-        write(ctx, 'nats', 2, 9, small);
-        for (const t of heights(0, last, 0)) write(ctx, short(t), across(t), edge.tall - 18, { ...small, align: across(t) > wide - 20 ? 'right' : 'center' });
-        write(ctx, 'turn', edge.left + room / 2, edge.tall - 5, { ...small, align: 'center' });
-        const trace = (values) => { ctx.beginPath(); for (let j = 0; j < seen; j += 1) ctx.lineTo(across(turn[j]), Y(values[j])); };
-        // What a term adds to or takes from the sum, shaded down to nothing; then the lines.
-        entries.forEach((values, k) => {
-          if (priced(p, p.terms[k])) return;
-          ctx.fillStyle = colourOf(v, p.looks[p.terms[k]]); ctx.globalAlpha = 0.13; trace(values);
-          ctx.lineTo(across(turn[seen - 1]), Y(0)); ctx.lineTo(across(turn[0]), Y(0)); ctx.fill(); ctx.globalAlpha = 1;
-        });
-        entries.forEach((values, k) => { if (priced(p, p.terms[k])) return; const look = p.looks[p.terms[k]]; ctx.strokeStyle = colourOf(v, look); ctx.lineWidth = 1.7; ctx.setLineDash(dashes(look)); trace(values); ctx.stroke(); ctx.setLineDash([]); });
-        if (shift) { ctx.strokeStyle = line; ctx.lineWidth = 2; ctx.setLineDash([2, 3]); trace(sum); ctx.stroke(); ctx.setLineDash([]); }
-        if (!priced(p)) { ctx.strokeStyle = ink; ctx.lineWidth = 3; trace(total); ctx.stroke(); }
-        if (seen < turn.length || priced(p)) write(ctx, '?', edge.left + room * 0.55, priced(p) ? (Y(0) + edge.tall - edge.low) / 2 : edge.tall / 2 - 8, { colour: ink, align: 'center', base: 'middle', font: '600 28px system-ui, sans-serif' });
-        const j = at(turn), x = across(cursor());
-        ctx.strokeStyle = ink; ctx.lineWidth = 1.5; ctx.beginPath(); ctx.moveTo(x, edge.top - 6); ctx.lineTo(x, edge.tall - edge.low + 4); ctx.stroke();
-        entries.forEach((values, k) => { if (priced(p, p.terms[k])) return; const look = p.looks[p.terms[k]]; ctx.fillStyle = page; ctx.beginPath(); ctx.arc(across(turn[j]), Y(values[j]), 6, 0, 7); ctx.fill(); ctx.fillStyle = colourOf(v, look); marker(ctx, look, across(turn[j]), Y(values[j]), 4); });
-        if (!priced(p)) { ctx.fillStyle = ink; ctx.beginPath(); ctx.arc(across(turn[j]), Y(total[j]), 5, 0, 7); ctx.fill(); }
-        drawing.say(`${p.name}, turn ${Math.round(turn[j])}: ${p.terms.map((t, k) => `${t} ${priced(p, t) ? 'not shown yet' : signed(entries[k][j])}`).join(', ')}; sum ${priced(p) ? 'not shown yet' : signed(total[j])}${seen < turn.length ? '; the later turns are not shown yet' : ''}`);
-      } });
-    drawing.box.style.cursor = 'ew-resize';
-    dragging(drawing.box, (e) => { if (!v.covered) place.set({ turn: clamp(Math.round((e.clientX - drawing.box.getBoundingClientRect().left - edge.left) / room * last), 1, last) }); });
-
-    // The account at the cursor: a line and a handle for each term, and what they come to.
-    const account = make('div', { class: 'hk-panel', style: 'flex:1 1 15rem', role: 'group', 'aria-label': `account of the ${p.name}` });
-    row.append(account);
-    const samples = p.terms.map((t) => make('span', { style: 'flex:none;width:22px;height:0', 'aria-hidden': 'true' }));
-    const entry = (text, wide) => make('span', { style: `margin-left:auto;font-variant-numeric:tabular-nums;white-space:nowrap;${wide || ''}` }, text);
-    const figures = p.terms.map(() => entry(''));
-    const handles = p.terms.map((t, k) => {
-      if (!p.weights) { account.append(make('div', { style: 'display:flex;gap:.5rem;align-items:center;margin:.25rem 0' }, samples[k], t, figures[k])); return null; }
-      const w = p.weights[t], sign = signOf(p, t), most = Math.max(2, 2 * Math.abs(w));
-      const handle = slider(`weight of ${t}`, { min: 0, max: most, step: most / 200, value: Math.abs(w), format: (x) => `× ${short(Number(x.toPrecision(6)))}`,
-        on: (x) => place.set({ weights: { ...place.get('weights'), [p.name]: { ...weightsOf(p), [t]: sign * x } } }) });
-      handle.node.firstChild.className = 'hk-hidden'; handle.node.style.cssText = 'display:flex;flex:none;padding-left:30px;margin-top:.2rem';
-      handle.node.lastChild.style.minWidth = '4em';
-      account.append(make('div', { style: 'display:flex;gap:.5rem;align-items:center;margin-top:.35rem' }, samples[k], make('span', { style: 'overflow-wrap:anywhere;min-width:0' }, `${sign < 0 ? '−' : '+'} ${t}`), figures[k]), handle.node);
-      return { set: () => handle.set(Math.abs(weightsOf(p)[t])) };
-    });
-    const total = entry('', 'font-weight:600'), was = entry(''), wasLine = make('div', { style: 'display:flex;gap:.5rem;align-items:center' }, make('span', { style: 'flex:none;width:22px;border-top:2px dotted var(--hk-line)', 'aria-hidden': 'true' }), 'as recorded', was);
-    account.append(make('div', { style: 'display:flex;gap:.5rem;align-items:center;margin-top:.4rem;padding-top:.3rem;border-top:1px solid var(--hk-line)' },
-      make('span', { style: 'flex:none;width:22px;border-top:4px solid', 'aria-hidden': 'true' }), make('span', { style: 'font-weight:600' }, p.weights ? 'sum' : 'as recorded'), total), wasLine);
-    if (p.why) account.append(make('p', { style: 'margin-top:.4rem;font-size:13px' }, `No handles: ${p.why}.`));
-    v.onDraw(() => {
-      account.inert = v.covered; account.style.opacity = v.covered ? 0.6 : 1;
-      const book = books[i](), j = at(book.turn);
-      p.terms.forEach((t, k) => {
-        const look = p.looks[t], style = { '--': 'dashed', '-.': 'dashed', ':': 'dotted' }[look.linestyle] || (Array.isArray(look.linestyle) ? 'dashed' : 'solid');
-        samples[k].style.borderTop = `3px ${style} ${colourOf(v, look)}`;
-        const text = priced(p, t) ? '?' : p.weights ? `${short(Math.abs(weightsOf(p)[t]))} × ${short(book.terms[k][j])} = ${credit(p, t, book.entries[k][j])}` : short(book.terms[k][j]);
-        if (figures[k].textContent !== text) figures[k].textContent = text;
-        handles[k]?.set();
-      });
-      total.textContent = priced(p) ? '?' : signed(book.total[j]);
-      wasLine.hidden = !moved(p); was.textContent = signed(book.sum[j]);
-    });
-  });
-
+    addPlot(v, row, p, cursor);
+    addAccount(v, row, p, cursor);
+  }
   v.onDraw(() => {
-    const parts = players.map((p, i) => {
-      const book = books[i](), j = at(book.turn);
-      const terms = p.terms.map((t, k) => (priced(p, t) ? `− ? ${t}` : p.weights ? `${credit(p, t, book.entries[k][j])} ${t}` : `${t} ${short(book.terms[k][j])}`)).join(' ');
-      return `${p.name}: ${terms}${p.weights ? ' =' : '; recorded'} ${priced(p) ? '?' : signed(book.total[j])}${moved(p) ? ` instead of ${signed(book.sum[j])}` : ''}`;
-    });
-    const note = players.some(moved) ? ' This re-weighs the records; it is not a new training: with other weights the players would have gone elsewhere.' : '';
-    v.caption(`Turn ${short(Math.round(cursor()))}: ${parts.join('. ')}.${note}`);
+    const note = players.some((p) => p.isReweighed())
+      ? ' This re-weighs the records; it is not a new training: with other weights the players would have gone elsewhere.' : '';
+    v.caption(`Turn ${short(Math.round(cursor()))}: ${players.map((p) => sentenceOf(p, cursor)).join('. ')}.${note}`);
   });
-  v.explain(() => players.map((p, i) => {
-    const book = books[i](), j = at(book.turn);
-    if (!p.weights) return `${p.name}: ${p.why}.`;
-    if (priced(p)) return 'Answer the question first.';
-    return `${p.name} ${p.verb} ${p.terms.map((t, k) => `${credit(p, t, weightsOf(p)[t])}·${short(book.terms[k][j])} (${t})`).join(' ')} = ${signed(book.total[j])}, mean over ${short(place.get('smooth'))} turns around ${Math.round(book.turn[j])}.`;
-  }));
+  v.explain(() => players.map((p) => explanationOf(v, p, cursor)));
 }
 
 export default { render: view(setup) };
