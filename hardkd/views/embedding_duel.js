@@ -1,10 +1,13 @@
-// EmbeddingDuel: teacher's and students' features in a plane, each image with its shifted copies. Arrays: images (n,C,H,W) bytes; label (n,);
-// for student i from 1: teacher{i} and student{i} (T,n,V,2) places, tail{i} (T,2,n) of both, gap{i} (T,n), step{i} (T,) for runs.
+// EmbeddingDuel: teacher's and students' features in a plane, each image with its shifted copies.
+// Arrays: images (n,C,H,W) bytes; label (n,); for student i from 1: teacher{i} and student{i} (T,n,V,2) places, tail{i}
+// (T,2,n) of both, gap{i} (T,n), step{i} (T,) for runs.
 import { mean, percent, short, clamp } from './numbers/basics.js';
 import { byClass, COPY_LINES, freeSpot, momentAt, nameSpots, pictureCorners, windowOf } from './numbers/duel.js';
 import { view, make, panel } from './kit/frame.js';
 import { timeline, tick, choose } from './kit/controls.js';
-import { canvas, painter, write, writeUnknown, polyline, outlineRect, colourOf, marker, tint, PALETTE, SMALL } from './kit/canvas.js';
+import {
+  canvas, painter, write, writeUnknown, polyline, outlineRect, colourOf, marker, tint, PALETTE, SMALL,
+} from './kit/canvas.js';
 import { scatter, imageGrid, bars, lines } from './kit/charts.js';
 
 const MODES = ['model', 'class of the image', 'shift'], BY_CLASS = 1, BY_SHIFT = 2;
@@ -49,7 +52,9 @@ function duelOf(v) {
   const labels = v.array('label').data, students = names.slice(1).map((_, i) => i + 1), time = timeOf(v, students);
   const one = () => clamp(place.get('student'), 1, students.length), mode = () => place.get('colour');
   const shown = () => (place.get('beside') ? students : [one()]), withTeacher = () => place.get('teacher');
-  const several = () => runs && shown().length > 1;                     // a run each, with a teacher's projection of its own
+  // A run each, with a teacher's projection of its own.
+  const several = () => runs && shown().length > 1;
+  const pairs = () => shown().flatMap((s) => [[0, s], [1, s]]);
   return {
     n, labels, students, time, one, shown, mode, withTeacher, several, order: byClass(labels), paint: painter(images),
     ...measuresOf(v, n, shifts.length, time),
@@ -60,7 +65,7 @@ function duelOf(v) {
     drawn: () => (withTeacher() ? [0, 1] : [1]),
     window: windowOf(students.flatMap((s) => WHO.map((who) => v.array(`${who}${s}`).data))),
     // Who has a tail of his own: [model, student] each, and how they are called.
-    models: () => (several() ? shown().flatMap((s) => [[0, s], [1, s]]) : [[0, shown()[0]], ...shown().map((s) => [1, s])]),
+    models: () => (several() ? pairs() : [[0, shown()[0]], ...shown().map((s) => [1, s])]),
     nameOf: ([who, s]) => (who ? names[s] : several() ? `teacher (${names[s]})` : 'teacher'),
     // Whose colour fades: by class, all images of other classes than the chosen one's.
     isFaded(i) { return mode() === BY_CLASS && labels[i] !== labels[this.image()]; },
@@ -99,14 +104,18 @@ function drawScale(v, ctx, x, y) {
   outlineRect(ctx, x, y - 5, 49, 10, v.colours().line);
 }
 function marksOf(v, d) {
-  const { names, looks } = v.state, { ink, line } = v.colours(), models = [...(d.withTeacher() ? [0] : []), ...d.shown()];
-  const dot = (m) => ({ text: names[m], draw: (ctx, x, y) => drawDot(v, ctx, looks[names[m]], x + 7, y, 5, colourOf(v, looks[names[m]])) });
-  const stroke = (text, colour, dash, wide = 1.5) => ({ text, draw: (ctx, x, y) => polyline(ctx, [[x, y], [x + 16, y]], { colour, wide, dash }) });
+  const { names, looks } = v.state, { ink, line } = v.colours();
+  const models = [...(d.withTeacher() ? [0] : []), ...d.shown()].map((m) => names[m]);
+  const dot = (name) => ({ text: name,
+    draw: (ctx, x, y) => drawDot(v, ctx, looks[name], x + 7, y, 5, colourOf(v, looks[name])) });
+  const stroke = (text, colour, dash, wide = 1.5) => ({ text,
+    draw: (ctx, x, y) => polyline(ctx, [[x, y], [x + 16, y]], { colour, wide, dash }) });
   const marks = models.map(dot);
   if (d.withTeacher()) marks.push(stroke('a pair: the same image', line, [], 1));
   if (v.covered) return marks;
   marks.push(stroke('copies moved left and right', ink, []), stroke('up and down', ink, [2, 2]));
-  if (d.mode() === BY_SHIFT) marks.push({ text: 'moved by −4 to +4 pixels', wide: 56, draw: (ctx, x, y) => drawScale(v, ctx, x, y) });
+  if (d.mode() !== BY_SHIFT) return marks;
+  marks.push({ text: 'moved by −4 to +4 pixels', wide: 56, draw: (ctx, x, y) => drawScale(v, ctx, x, y) });
   return marks;
 }
 // The marks in as many lines as they need.
@@ -138,7 +147,8 @@ function addLegend(v, d) {
 
 // An image as it is when moved: whole pixels, what comes in is black.
 function drawMoved(ctx, paint, i, [dx, dy], x, y, side) {
-  const { H, W } = paint, scale = side / Math.max(H, W), left = x + (side - W * scale) / 2, top = y + (side - H * scale) / 2;
+  const { H, W } = paint, scale = side / Math.max(H, W);
+  const left = x + (side - W * scale) / 2, top = y + (side - H * scale) / 2;
   ctx.save();
   ctx.beginPath();
   ctx.rect(left, top, W * scale, H * scale);
@@ -168,7 +178,8 @@ function drawTail(v, ctx, d, { at }, who, i, hue) {
 // Pairs, tails and points; the chosen image last, on top of all.
 function drawPoints(v, ctx, d, spot) {
   const { ink, line } = v.colours(), chosen = d.image(), byShift = d.mode() === BY_SHIFT, { s, at } = spot;
-  const others = d.order.filter((i) => i !== chosen), ids = [...others.filter((i) => d.isFaded(i)), ...others.filter((i) => !d.isFaded(i)), chosen];
+  const others = d.order.filter((i) => i !== chosen), faded = others.filter((i) => d.isFaded(i));
+  const ids = [...faded, ...others.filter((i) => !d.isFaded(i)), chosen];
   if (d.withTeacher()) for (const i of ids) {
     polyline(ctx, [at(0, i, 0), at(1, i, 0)], i === chosen ? { colour: ink, wide: 1.5 } : { colour: line, wide: 0.75 });
   }
@@ -180,7 +191,8 @@ function drawPoints(v, ctx, d, spot) {
     drawDot(v, ctx, d.lookOf(who, s), ...at(who, i, 0), isChosen ? 7 : 4, d.isFaded(i) ? line : own);
   }
 }
-// The chosen image beside the points of its copies, as many as find room: the unmoved first, then the ends of the tails.
+// The chosen image beside the points of its copies, as many as find room: the unmoved first, then the ends of the
+// tails.
 function drawPictures(v, ctx, d, { s, at, sides }) {
   const side = 24, i = d.image(), copies = v.covered ? [0] : [0, 1, 4, 5, 8, 2, 3, 6, 7];
   const corners = pictureCorners(copies.map((k) => at(1, i, k)), at(1, i, 0), side, sides);
@@ -190,14 +202,16 @@ function drawPictures(v, ctx, d, { s, at, sides }) {
   }
   return corners.map(({ x, y }) => [x + side / 2, y + side / 2, side + 4, side + 4]);
 }
-// The names of the classes near the middle of their points, where they cover nothing; the chosen's first, others only where there is room.
+// The names of the classes near the middle of their points, where they cover nothing; the chosen's first, others only
+// where there is room.
 function drawNames(v, ctx, d, { at, sides }, taken) {
   const { ink, page } = v.colours(), { classes } = v.state, own = d.labels[d.image()], models = d.drawn();
   const dots = d.order.flatMap((i) => models.map((who) => at(who, i, 0)));
   for (const k of [own, ...new Set(d.order.map((i) => d.labels[i]))].filter((c, j) => !j || c !== own)) {
-    const points = d.order.filter((i) => d.labels[i] === k).map((i) => at(models[0], i, 0)), font = k === own ? `600 ${SMALL}` : SMALL;
+    const points = d.order.filter((i) => d.labels[i] === k).map((i) => at(models[0], i, 0));
+    const font = k === own ? `600 ${SMALL}` : SMALL, middle = [0, 1].map((axis) => mean(points.map((p) => p[axis])));
     ctx.font = font;
-    const wide = Math.min(96, ctx.measureText(classes[k]).width) + 8, middle = [0, 1].map((axis) => mean(points.map((p) => p[axis])));
+    const wide = Math.min(96, ctx.measureText(classes[k]).width) + 8;
     const spots = nameSpots(middle, wide, sides, k === own), free = freeSpot(spots, wide, dots, taken);
     if (!free && k !== own) continue;
     const [x, y] = free || spots[1];
@@ -216,7 +230,8 @@ function addPlane(v, d, row, s) {
   const tails = () => `tail ${short(d.tails(s, 1))}, teacher ${short(d.tails(s, 0))}`;
   v.onDraw(() => {
     node.hidden = !d.shown().includes(s);
-    title.textContent = v.covered ? `${names[s]}: the images unmoved` : `${names[s]}${time.alike ? '' : `, step ${time.step(s)}`}: ${tails()}`;
+    const step = time.alike ? '' : `, step ${time.step(s)}`;
+    title.textContent = v.covered ? `${names[s]}: the images unmoved` : `${names[s]}${step}: ${tails()}`;
   });
   const draw = (ctx, X, Y) => {
     const at = (who, i, k) => { const [x, y] = d.at(s, who, i, k); return [X(x), Y(y)]; };
@@ -225,21 +240,26 @@ function addPlane(v, d, row, s) {
     drawNames(v, ctx, d, spot, drawPictures(v, ctx, d, spot));
   };
   const nearest = ({ x, y }) => {
-    const away = (i) => Math.min(...d.drawn().map((who) => { const p = d.at(s, who, i, 0); return Math.hypot(p[0] - x, p[1] - y); }));
+    const far = ([a, b]) => Math.hypot(a - x, b - y);
+    const away = (i) => Math.min(...d.drawn().map((who) => far(d.at(s, who, i, 0))));
     return order.reduce((a, b) => (away(b) < away(a) ? b : a));
   };
+  const next = (by) => v.place.set({ image: order[clamp(order.indexOf(d.image()) + by, 0, d.n - 1)] });
+  const chosen = () => `Chosen: image ${d.image()} (${d.called(d.image())}). The arrow keys choose another.`;
   scatter(v, node, {
-    name: `${names[s]} and teacher in one plane`, most: 420, points: () => [], span: () => ({ x: across, y: along }), down: false,
+    name: `${names[s]} and teacher in one plane`, most: 420,
+    points: () => [], span: () => ({ x: across, y: along }), down: false,
     labels: () => ['first direction', 'second direction'], extra: draw,
     drag: (point) => v.place.set({ image: nearest(point) }),
-    keys: ([a, b], more) => v.place.set({ image: order[clamp(order.indexOf(d.image()) + (a || b) * (more ? 3 : 1), 0, d.n - 1)] }),
-    say: () => `${v.covered ? `${d.n} images, unmoved.` : `Mean ${tails()}.`} Chosen: image ${d.image()} (${d.called(d.image())}). The arrow keys choose another.` });
+    keys: ([a, b], more) => next((a || b) * (more ? 3 : 1)),
+    say: () => `${v.covered ? `${d.n} images, unmoved.` : `Mean ${tails()}.`} ${chosen()}` });
 }
 
 // ---------------------------------------------------------------- the chosen image, its copies, how long its tail is
 
 function drawCopy(v, ctx, d, k, a) {
-  const { ink, line } = v.colours(), [dx, dy] = v.state.shifts[k], x = (dx / 2 + 2) * (a + 3), y = (dy / 2 + 2) * (a + 15), far = dx || dy;
+  const { ink, line } = v.colours(), [dx, dy] = v.state.shifts[k], far = dx || dy;
+  const x = (dx / 2 + 2) * (a + 3), y = (dy / 2 + 2) * (a + 15);
   const isShaded = d.mode() === BY_SHIFT && k && !v.covered;
   drawMoved(ctx, d.paint, d.image(), [dx, dy], x, y, a);
   outlineRect(ctx, x + 0.5, y + 0.5, a - 1, a - 1, isShaded ? d.shade(k) : line, isShaded ? 3 : 1);
@@ -262,7 +282,8 @@ function addCopies(v, d, row) {
 }
 // The longest mean tail of all runs and moments.
 function longestOf(d) {
-  const each = d.students.flatMap((s) => Array.from({ length: d.time.T(s) }, (_, t) => Math.max(d.tails(s, 0, t), d.tails(s, 1, t))));
+  const longer = (s, t) => Math.max(d.tails(s, 0, t), d.tails(s, 1, t));
+  const each = d.students.flatMap((s) => Array.from({ length: d.time.T(s) }, (_, t) => longer(s, t)));
   return Math.max(1e-6, ...each);
 }
 function addLengths(v, d, row, longest) {
@@ -272,12 +293,14 @@ function addLengths(v, d, row, longest) {
   node.style.flex = '1 1 12.5rem';
   node.append(make('p', {}, 'In mean distances between images: 0 is one point, 1 as far as another image.'));
   bars(v, node, { name: 'tail length', classes: groups, form: short, hidden: () => v.covered,
-    series: () => [{ name: 'mean', look, values: lengths(d.tails) }, { name: 'this image', look: { ...look, hatch: '/' }, values: own() }],
+    series: () => [{ name: 'mean', look, values: lengths(d.tails) },
+      { name: 'this image', look: { ...look, hatch: '/' }, values: own() }],
     span: () => [0, Math.max(longest, ...(v.covered ? [] : own()))] });
 }
 // All images; below each how long its tail is.
 function addImages(v, d, row, longest) {
-  const { node, title } = panel(row), barred = () => d.models().filter(([who]) => who || !d.several()), full = Math.max(1, longest);
+  const { node, title } = panel(row), full = Math.max(1, longest);
+  const barred = () => d.models().filter(([who]) => who || !d.several());
   const under = { tall: 0, draw(ctx, i, x, y, wide) {
     if (v.covered) return;
     barred().forEach(([who, s], j) => {
@@ -309,8 +332,11 @@ function addCourse(v, d, row) {
   const { node } = panel(row, 'How long the tails are, over the run');
   node.style.flex = '4 1 24rem';
   const chart = lines(v, node, {
-    name: 'mean tail length', x: times, xlabel: alike ? "student's step" : '% of the run', ylabel: 'mean tail length', zero: true, tall: 200, series,
-    cursor: () => (v.covered ? null : frame()), seek: (f) => { if (!v.covered) v.place.set({ frame: f }); }, until: () => (v.covered ? 0 : moments) });
+    name: 'mean tail length', x: times, xlabel: alike ? "student's step" : '% of the run', ylabel: 'mean tail length',
+    zero: true, tall: 200, series,
+    cursor: () => (v.covered ? null : frame()),
+    seek: (f) => { if (!v.covered) v.place.set({ frame: f }); },
+    until: () => (v.covered ? 0 : moments) });
   v.onDraw(() => { if (v.covered && chart.width) writeUnknown(chart.ctx, chart.width / 2, 90, v.colours().ink); });
 }
 
@@ -319,9 +345,14 @@ function addCourse(v, d, row) {
 function captionOf(v, d) {
   const i = d.image(), { names } = v.state, { moments, frame, when } = d.time;
   const start = moments > 1 ? `${when(frame())[0].toUpperCase()}${when(frame()).slice(1)}: ` : '';
-  if (v.covered) return `${start}${d.n} images as the teacher and ${names.slice(1).join(', ')} see them, unmoved. Where do their copies, moved by 2 and 4 pixels, fall?`;
-  const each = (f) => d.shown().map(f).join('; '), first = (s) => (moments > 1 && frame() ? ` (at first ${short(d.tails(s, 1, 0))})` : '');
-  const means = each((s) => `${names[s]} ${short(d.tails(s, 1))}${first(s)}, teacher ${short(d.tails(s, 0))}, pair gap ${short(d.gaps(s))}`);
+  if (v.covered) {
+    return `${start}${d.n} images as the teacher and ${names.slice(1).join(', ')} see them, unmoved. `
+      + 'Where do their copies, moved by 2 and 4 pixels, fall?';
+  }
+  const each = (f) => d.shown().map(f).join('; ');
+  const first = (s) => (moments > 1 && frame() ? ` (at first ${short(d.tails(s, 1, 0))})` : '');
+  const means = each((s) => `${names[s]} ${short(d.tails(s, 1))}${first(s)}, teacher ${short(d.tails(s, 0))}, `
+    + `pair gap ${short(d.gaps(s))}`);
   const own = each((s) => `${names[s]} ${short(d.tail(s, 1, i))}, teacher ${short(d.tail(s, 0, i))}`);
   return `${start}${moments > 1 ? 'mean' : 'Mean'} tail length ${means}. Image ${i} (${d.called(i)}): ${own}.`;
 }
@@ -329,13 +360,17 @@ function explanationOf(v, d) {
   if (v.covered) return ['Answer the question first.'];
   const i = d.image(), { names, shifts, spread, runs } = v.state;
   return [
-    ...d.shown().map((s) => `${names[s]}: tail length of image ${i} = mean of |f(moved) − f(unmoved)| over its ${shifts.length - 1} copies / `
-      + `mean of |f(unmoved) − f(another, unmoved)| = ${short(d.tail(s, 1, i))}; the teacher's ${short(d.tail(s, 0, i))}. `
-      + `Pair gap = 1 − cos(teacher, ${names[s]}) = ${short(d.gap(s, i))}; mean over ${d.n} images ${short(d.gaps(s))}.`),
+    ...d.shown().map((s) => `${names[s]}: tail length of image ${i} = mean of |f(moved) − f(unmoved)| over its `
+      + `${shifts.length - 1} copies / mean of |f(unmoved) − f(another, unmoved)| = ${short(d.tail(s, 1, i))}; `
+      + `the teacher's ${short(d.tail(s, 0, i))}. `
+      + `Pair gap = 1 − cos(teacher, ${names[s]}) = ${short(d.gap(s, i))}; `
+      + `mean over ${d.n} images ${short(d.gaps(s))}.`),
     'Lengths and gaps are measured in all directions of the features; the plane shows two of them.',
     runs ? 'The plane holds the two directions in which teacher and student spread most at the last moment: '
-      + `${d.shown().map((s) => `${percent(spread[s - 1])} of the spread (${names[s]})`).join(', ')}; it stays the same for all moments.`
-      : `The plane holds the two directions in which the teacher's features spread most, ${percent(spread[d.one() - 1])} of the spread; `
+      + `${d.shown().map((s) => `${percent(spread[s - 1])} of the spread (${names[s]})`).join(', ')}; `
+      + 'it stays the same for all moments.'
+      : "The plane holds the two directions in which the teacher's features spread most, "
+      + `${percent(spread[d.one() - 1])} of the spread; `
       + "a student's features come into the teacher's space by ridge regression on unmoved images."];
 }
 

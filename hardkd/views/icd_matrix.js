@@ -1,11 +1,19 @@
-// IcdMatrix: one batch as ICD sees it: similarities, softmax over rows and over columns, what each row pays; students turn on a circle.
-// Arrays: teacher_angle (n,), student_angle (S,n) degrees; measured (S,n,n) cosines; images (n,C,H,W) bytes; label (n,).
+// IcdMatrix: one batch as ICD sees it: similarities, softmax over rows and over columns, what each row pays; students
+// turn on a circle.
+// Arrays: teacher_angle (n,), student_angle (S,n) degrees; measured (S,n,n) cosines; images (n,C,H,W) bytes; label
+// (n,).
 // The last image is the spare one.
 import { argmax, clamp, percent } from './numbers/basics.js';
-import { RADIAN, fourFigures, wrapped, batchOf, icdTerms, icdLoss, penaltyParts, leastContrast, rightAngledContrast, onCircle, breakSymmetry, spreadOut } from './numbers/icd.js';
+import {
+  RADIAN, fourFigures, wrapped, batchOf, icdTerms, icdLoss, penaltyParts, leastContrast, rightAngledContrast, onCircle,
+  breakSymmetry, spreadOut,
+} from './numbers/icd.js';
 import { view, make, panel } from './kit/frame.js';
 import { slider, tick, choose, button, dragging } from './kit/controls.js';
-import { canvas, painter, write, writeUp, polyline, outlineRect, fillTile, outlined, colourOf, filling, marker, tint, PALETTE, SMALL } from './kit/canvas.js';
+import {
+  canvas, painter, write, writeUp, polyline, outlineRect, fillTile, outlined, colourOf, filling, marker, tint, PALETTE,
+  SMALL,
+} from './kit/canvas.js';
 
 // What all panels read: the images in the batch, where their vectors stand, and ICD's numbers for this place.
 function matrixOf(v) {
@@ -17,7 +25,8 @@ function matrixOf(v) {
   const students = () => turned() || Array.from(v.array('student_angle').data.subarray(who() * n, (who() + 1) * n));
   const similarity = (at, angles) => {
     const measured = (i, j) => scale() * v.array('measured').data[(who() * n + i) * n + j];
-    const cosines = free() ? onCircle(at.map((i) => angles[i]), at.map((i) => teachers[i]), scale()) : at.map((i) => at.map((j) => measured(i, j)));
+    const circle = () => onCircle(at.map((i) => angles[i]), at.map((i) => teachers[i]), scale());
+    const cosines = free() ? circle() : at.map((i) => at.map((j) => measured(i, j)));
     return cosines.map((values) => values.map((x) => x + place.get('bias')));
   };
   // All numbers, once for a place.
@@ -50,20 +59,28 @@ function matrixOf(v) {
 function addControls(v, m) {
   const { place, state: { names, width } } = v;
   const set = (name) => (x) => place.set({ [name]: x });
-  const dial = slider('scale', { min: 0, max: 10, step: 0.1, value: place.get('logit_scale'), format: fourFigures, on: set('logit_scale') });
-  const bias = slider('bias', { min: -5, max: 5, step: 0.5, value: place.get('bias'), format: fourFigures, on: set('bias') });
-  const weight = slider('invariance weight', { min: 0, max: 5, step: 0.1, value: place.get('invariance_weight'), format: fourFigures, on: set('invariance_weight') });
-  const angle = slider('turn the student', { min: -180, max: 180, value: 0, format: (x) => `${Math.round(x)}°`, on: (x) => m.turn(x) });
-  const whose = choose('student', names.slice(1), place.get('student') - 1, (i) => place.set({ student: i + 1, angles: null }));
-  const vectors = choose('vectors', ['on the circle', `as measured, ${width} numbers`], place.get('vectors'), set('vectors'));
-  const last = m.twice ? `a class twice: the last image is of ${m.called(0)} too` : `another last image (there is no second one of ${m.called(0)})`;
+  const dial = slider('scale', { min: 0, max: 10, step: 0.1, value: place.get('logit_scale'), format: fourFigures,
+    on: set('logit_scale') });
+  const bias = slider('bias', { min: -5, max: 5, step: 0.5, value: place.get('bias'), format: fourFigures,
+    on: set('bias') });
+  const weight = slider('invariance weight', { min: 0, max: 5, step: 0.1, value: place.get('invariance_weight'),
+    format: fourFigures, on: set('invariance_weight') });
+  const angle = slider('turn the student', { min: -180, max: 180, value: 0, format: (x) => `${Math.round(x)}°`,
+    on: (x) => m.turn(x) });
+  const setStudent = (i) => place.set({ student: i + 1, angles: null });
+  const whose = choose('student', names.slice(1), place.get('student') - 1, setStudent);
+  const kinds = ['on the circle', `as measured, ${width} numbers`];
+  const vectors = choose('vectors', kinds, place.get('vectors'), set('vectors'));
+  const last = m.twice ? `a class twice: the last image is of ${m.called(0)} too`
+    : `another last image (there is no second one of ${m.called(0)})`;
   const double = tick(last, place.get('duplicate'), set('duplicate'));
   const copy = button('Copy the teacher', () => m.turnAll(m.teachers.map((a, i) => [i, a])));
   const breaking = button('Break the symmetry', () => {
     const { at } = m.now(), angles = breakSymmetry(at.map((i) => m.teachers[i]), Math.max(1, m.scale()));
     m.turnAll(at.map((i, k) => [i, angles[k]]));
   });
-  v.controls.append(dial.node, bias.node, weight.node, angle.node, ...(names.length > 2 ? [whose.node] : []), vectors.node, double.node, copy, breaking);
+  const whoever = names.length > 2 ? [whose.node] : [], dials = [dial, bias, weight, angle].map(({ node }) => node);
+  v.controls.append(...dials, ...whoever, vectors.node, double.node, copy, breaking);
   v.onDraw(() => {
     dial.set(m.scale());
     bias.set(place.get('bias'));
@@ -76,7 +93,7 @@ function addControls(v, m) {
   });
 }
 
-// ---------------------------------------------------------------- the circle: teachers on it, students just inside, an image beside each teacher
+// ------------------------------ the circle: teachers on it, students just inside, an image beside each teacher
 
 const SIDE = 26, TOP = 20;
 const circleOf = (wide) => {
@@ -106,7 +123,8 @@ function placeOption(node, m, i, isChosen, [ix, iy], teacher, student) {
   Object.assign(node.style, { left: `${ix - SIDE / 2}px`, top: `${iy - SIDE / 2}px` });
   node.tabIndex = isChosen ? 0 : -1;
   node.setAttribute('aria-selected', isChosen);
-  node.setAttribute('aria-label', `image ${i} of ${m.called(i)}: teacher at ${Math.round(teacher)}°, student at ${Math.round(student)}°`);
+  const at = `teacher at ${Math.round(teacher)}°, student at ${Math.round(student)}°`;
+  node.setAttribute('aria-label', `image ${i} of ${m.called(i)}: ${at}`);
 }
 function drawVectors(v, ctx, m, g, t) {
   const { at, angles } = m.now(), { page } = v.colours();
@@ -138,21 +156,27 @@ function drawCircle(v, ctx, m, g, options) {
   });
   drawVectors(v, ctx, m, g, t);
   ctx.globalAlpha = 1;
-  if (m.free()) return `circle: ${at.map((i, k) => `image ${i} teacher ${Math.round(t[k])}°, student ${Math.round(angles[i])}°`).join('; ')}`;
-  const { width } = v.state, middle = { colour: ink, align: 'center', base: 'middle', font: '13px system-ui, sans-serif' };
-  ['as measured:', `${width} numbers each,`, 'not on this circle'].forEach((text, k) => write(ctx, text, g.x, g.y - 16 + 17 * k, middle));
+  if (m.free()) {
+    const pairs = at.map((i, k) => `image ${i} teacher ${Math.round(t[k])}°, student ${Math.round(angles[i])}°`);
+    return `circle: ${pairs.join('; ')}`;
+  }
+  const { width } = v.state, texts = ['as measured:', `${width} numbers each,`, 'not on this circle'];
+  const middle = { colour: ink, align: 'center', base: 'middle', font: '13px system-ui, sans-serif' };
+  texts.forEach((text, k) => write(ctx, text, g.x, g.y - 16 + 17 * k, middle));
   return `vectors as measured, ${width} numbers each: not on this circle`;
 }
 // A student is turned by the pointer, from where it was grasped; an image is chosen.
 function letDrag(v, m, circle, cells) {
   let held = null, slip = 0;
   const nearestStudent = (g, x, y) => {
-    const far = m.now().at.map((i) => { const [a, b] = spotAt(g, m.now().angles[i], g.inner); return Math.hypot(x - a, y - b); });
+    const away = ([a, b]) => Math.hypot(x - a, y - b);
+    const far = m.now().at.map((i) => away(spotAt(g, m.now().angles[i], g.inner)));
     const near = far.indexOf(Math.min(...far));
     return far[near] < 24 ? near : null;
   };
   dragging(cells, (e, down) => {
-    const box = circle.box.getBoundingClientRect(), g = circleOf(circle.width), x = e.clientX - box.left, y = e.clientY - box.top;
+    const box = circle.box.getBoundingClientRect(), g = circleOf(circle.width);
+    const x = e.clientX - box.left, y = e.clientY - box.top;
     const pointed = Math.atan2(g.y - y, x - g.x) / RADIAN, k = [...cells.children].indexOf(e.target);
     if (!down) { if (held !== null) m.turn(pointed + slip, held); return; }
     held = k < 0 ? nearestStudent(g, x, y) : null;
@@ -163,7 +187,8 @@ function letDrag(v, m, circle, cells) {
     e.preventDefault();
   });
   cells.addEventListener('pointerup', () => { held = null; });
-  cells.addEventListener('mousedown', (e) => { if (e.target === cells) e.preventDefault(); });        // the focus stays on the chosen image
+  // The focus stays on the chosen image.
+  cells.addEventListener('mousedown', (e) => { if (e.target === cells) e.preventDefault(); });
 }
 function letKeys(v, m, cells) {
   cells.addEventListener('keydown', (e) => {
@@ -199,7 +224,7 @@ function addCircle(v, m, parent) {
   return node;
 }
 
-// ---------------------------------------------------------------- the three maps: a click chooses a row or, in the map of columns, a column
+// ------------------------------ the three maps: a click chooses a row or, in the map of columns, a column
 
 const MARGIN = 38, UPPER = 26;
 function drawCells(v, ctx, m, { value, span, chosen }, cell) {
@@ -213,13 +238,15 @@ function drawCells(v, ctx, m, { value, span, chosen }, cell) {
       fillTile(ctx, MARGIN + b * cell, UPPER + a * cell, MARGIN + (b + 1) * cell, UPPER + (a + 1) * cell);
       if (cell < 17 || !((chosen === 'row' && a === k) || (chosen === 'column' && b === k))) return;
       const hundredths = (100 * Math.min(value(a, b), cell < 21 ? 0.99 : 1)).toFixed(0);
-      write(ctx, hundredths, MARGIN + (b + 0.5) * cell, UPPER + (a + 0.5) * cell + 0.5, { colour, align: 'center', base: 'middle', font: SMALL });
+      const x = MARGIN + (b + 0.5) * cell, y = UPPER + (a + 0.5) * cell + 0.5;
+      write(ctx, hundredths, x, y, { colour, align: 'center', base: 'middle', font: SMALL });
     });
   });
 }
 // Whose rows and columns they are, which one is chosen, and what the colours mean.
 function drawMapFrame(v, ctx, m, { span, form, chosen }, cell) {
-  const size = cell * m.B, k = m.row(), { ink, line } = v.colours(), { teacher, student } = m.roles(), small = { colour: ink, font: SMALL };
+  const size = cell * m.B, k = m.row(), { ink, line } = v.colours(), { teacher, student } = m.roles();
+  const small = { colour: ink, font: SMALL };
   ctx.fillStyle = filling(ctx, v, teacher);
   ctx.fillRect(MARGIN, UPPER - 4, size, 3);
   ctx.fillStyle = colourOf(v, student);
@@ -239,10 +266,12 @@ function drawMapFrame(v, ctx, m, { span, form, chosen }, cell) {
   write(ctx, form(low), MARGIN, y + 20, small);
   write(ctx, form(high), MARGIN + size, y + 20, { ...small, align: 'right' });
 }
-// map: title, basis (how wide), value(row, column), span() of the values, form of a value, chosen (row, column or neither), say(chosen).
+// map: title, basis (how wide), value(row, column), span() of the values, form of a value, chosen (row, column or
+// neither), say(chosen).
 function addMap(v, m, parent, map) {
   const { node } = panel(parent, map.title), cellOf = (wide) => Math.min(wide - MARGIN - 2, 230) / m.B;
-  const isAlone = () => v.stage.firstChild.clientWidth < 560 && m.B > 9;        // many rows on a narrow page: one map below the other
+  // Many rows on a narrow page: one map below the other.
+  const isAlone = () => v.stage.firstChild.clientWidth < 560 && m.B > 9;
   v.onDraw(() => { node.style.flex = isAlone() ? '1 1 100%' : map.basis; });
   const drawing = canvas(v, node, {
     label: map.title, height: (wide) => UPPER + cellOf(wide) * m.B + 46,
@@ -262,11 +291,13 @@ function addMaps(v, m, parent) {
   const pair = make('div', { class: 'hk-row', style: 'flex:2 1 19rem;gap:.75rem .6rem;min-width:0' });
   const peak = (values) => {
     const best = argmax(values), i = m.now().at[best];
-    return `its own ${percent(values[m.row()], 1)}, the largest is that of image ${i} of ${m.called(i)}, ${percent(values[best], 1)}`;
+    const largest = `the largest is that of image ${i} of ${m.called(i)}, ${percent(values[best], 1)}`;
+    return `its own ${percent(values[m.row()], 1)}, ${largest}`;
   };
   const reach = () => Math.max(m.scale(), 1e-3), bias = () => v.place.get('bias');
   addMap(v, m, parent, {
-    title: 'Similarity L', basis: '1 1 9rem', chosen: '', value: (a, b) => m.now().L[a][b], form: (x) => fourFigures(x).replace('-', '−'),
+    title: 'Similarity L', basis: '1 1 9rem', chosen: '', value: (a, b) => m.now().L[a][b],
+    form: (x) => fourFigures(x).replace('-', '−'),
     span: () => [Math.min(0, bias()) - reach(), Math.max(0, bias()) + reach()],
     say: (k) => `Row ${m.now().at[k]}: ${m.now().L[k].map(fourFigures).join(', ')}` });
   parent.append(pair);
@@ -292,7 +323,8 @@ function drawPayAxes(v, ctx, wide, most, Y) {
   }
   for (const y of [0, most / 2, most]) {
     polyline(ctx, [[PAY.left, Y(y)], [wide, Y(y)]], { colour: y ? soft : line });
-    write(ctx, String(Number(y.toPrecision(2))), PAY.left - 5, Y(y), { colour: ink, font: SMALL, align: 'right', base: 'middle' });
+    const nats = String(Number(y.toPrecision(2)));
+    write(ctx, nats, PAY.left - 5, Y(y), { colour: ink, font: SMALL, align: 'right', base: 'middle' });
   }
 }
 function drawPays(v, ctx, m, slot, Y) {
@@ -303,25 +335,28 @@ function drawPays(v, ctx, m, slot, Y) {
       ctx.fillStyle = filling(ctx, v, v.state.looks[name]);
       ctx.fillRect(middle + shift, Y(value), bar, Y(0) - Y(value));
       if (slot <= 58) return;
-      write(ctx, String(Number(value.toFixed(2))), middle + shift + bar / 2, Y(value) - 4, { colour: ink, font: SMALL, align: 'center' });
+      const nats = String(Number(value.toFixed(2)));
+      write(ctx, nats, middle + shift + bar / 2, Y(value) - 4, { colour: ink, font: SMALL, align: 'center' });
     });
     m.paint(ctx, i, middle - 10, PAY.tall - 22, 20);
     if (k === m.row()) outlineRect(ctx, middle - 11, PAY.tall - 23, 22, 22, ink, 2);
   });
 }
 function addPays(v, m, parent) {
-  const { node } = panel(parent, 'What each row pays, nats'), slotOf = (wide) => (wide - PAY.left - 4) / m.B, chance = Math.log(m.B);
+  const { node } = panel(parent, 'What each row pays, nats'), atChance = Math.log(m.B);
+  const slotOf = (wide) => (wide - PAY.left - 4) / m.B;
   node.style.flex = '1 1 100%';
   const drawing = canvas(v, node, {
     label: 'contrast and penalty of each row', height: () => PAY.tall,
     draw(ctx, wide) {
-      const { contrast, penalty, at } = m.now(), most = Math.max(chance, ...contrast, ...penalty) * 1.02;
+      const { contrast, penalty, at } = m.now(), most = Math.max(atChance, ...contrast, ...penalty) * 1.02;
       const Y = (x) => PAY.head + (1 - clamp(x / most, 0, 1)) * (PAY.tall - PAY.head - PAY.low);
       drawPayAxes(v, ctx, wide, most, Y);
       drawPays(v, ctx, m, slotOf(wide), Y);
-      polyline(ctx, [[PAY.left, Y(chance)], [wide, Y(chance)]], { colour: v.colours().ink, wide: 1.2, dash: [2, 3] });
+      const level = [[PAY.left, Y(atChance)], [wide, Y(atChance)]];
+      polyline(ctx, level, { colour: v.colours().ink, wide: 1.2, dash: [2, 3] });
       const each = at.map((i, k) => `image ${i} ${fourFigures(contrast[k])} and ${fourFigures(penalty[k])}`).join('; ');
-      drawing.say(`contrast and penalty: ${each}; chance ${fourFigures(chance)}`);
+      drawing.say(`contrast and penalty: ${each}; chance ${fourFigures(atChance)}`);
     } });
   drawing.box.style.cursor = 'pointer';
   dragging(drawing.box, (e) => {
@@ -329,13 +364,17 @@ function addPays(v, m, parent) {
     v.place.set({ row: clamp(Math.floor(x / slotOf(drawing.width)), 0, m.B - 1) });
   });
 }
-const sumOf = ({ contrast, penalty, weight, loss }) => `${fourFigures(contrast)} + ${fourFigures(weight)} · ${fourFigures(penalty)} = ${fourFigures(loss)}`;
+function sumOf({ contrast, penalty, weight, loss }) {
+  const [c, p, w, total] = [contrast, penalty, weight, loss].map(fourFigures);
+  return `${c} + ${w} · ${p} = ${total}`;
+}
 function addSums(v, m, parent) {
   const written = Array.from({ length: 4 }, () => make('p'));
   parent.append(...written);
   v.onDraw(() => {
     const { total } = m.now();
-    const texts = [`mean contrast ${fourFigures(total.contrast)}`, `mean penalty ${fourFigures(total.penalty)}`, `loss = ${sumOf(total)}`,
+    const texts = [`mean contrast ${fourFigures(total.contrast)}`, `mean penalty ${fourFigures(total.penalty)}`,
+      `loss = ${sumOf(total)}`,
       `dotted: chance, ln ${m.B} = ${fourFigures(Math.log(m.B))}`];
     texts.forEach((text, i) => { written[i].textContent = text; });
   });
@@ -348,24 +387,34 @@ function captionOf(v, m) {
   const [byRow, byColumn] = [rows, columns].map((all) => all.filter((p, k) => argmax(p) === k).length);
   const many = (count, all) => (count === B ? `${all} ${B}` : `${count} of ${B}`);
   const sentences = [
-    `${m.student()} at scale ${fourFigures(m.scale())}: contrast ${fourFigures(total.contrast)} (chance ${fourFigures(Math.log(B))}), penalty ${fourFigures(total.penalty)}, loss ${sumOf(total)}.`,
-    `${many(byRow, 'All')} students find their own teacher (rows), ${byRow === byColumn ? 'and' : 'but'} ${many(byColumn, 'all')} teachers their own student (columns).`];
+    `${m.student()} at scale ${fourFigures(m.scale())}: contrast ${fourFigures(total.contrast)} `
+    + `(chance ${fourFigures(Math.log(B))}), penalty ${fourFigures(total.penalty)}, loss ${sumOf(total)}.`,
+    `${many(byRow, 'All')} students find their own teacher (rows), ${byRow === byColumn ? 'and' : 'but'} `
+    + `${many(byColumn, 'all')} teachers their own student (columns).`];
   if (Math.abs(total.penalty) < 1e-6) sentences.push('L is symmetric: columns say what rows say.');
   if (bias) sentences.push(`The bias moves every entry by ${fourFigures(bias)}; neither softmax notices.`);
-  if (v.place.get('duplicate') && m.twice) sentences.push(`Images ${at[0]} and ${at[B - 1]} are both of ${m.called(0)}, yet each counts as wrong for the other.`);
+  if (v.place.get('duplicate') && m.twice) {
+    const both = `Images ${at[0]} and ${at[B - 1]} are both of ${m.called(0)}`;
+    sentences.push(`${both}, yet each counts as wrong for the other.`);
+  }
   return sentences.join(' ');
 }
 function explanationOf(v, m) {
   const { rows, columns, contrast, penalty, at } = m.now(), k = m.row(), s = m.scale(), { B } = m;
   const parts = penaltyParts(m.now(), k), j = argmax(parts.map(Math.abs)), c = fourFigures(columns[k][j]);
   return [
-    `Row of image ${at[k]}: contrast = −ln (its row's softmax at its own teacher) = −ln ${fourFigures(rows[k][k])} = ${fourFigures(contrast[k])}.`,
-    `Its penalty = Σ c·(ln c − ln r), c: its teacher's column over the ${B} students, r: its own row over the ${B} teachers. `
-    + `The term that weighs most, image ${at[j]}: ${c}·(ln ${c} − ln ${fourFigures(rows[k][j])}) = ${fourFigures(parts[j])}; all together ${fourFigures(penalty[k])}.`,
-    `All entries equal: contrast ln ${B} = ${fourFigures(Math.log(B))}. Cosines end at 1 and −1, so at scale ${fourFigures(s)} it never falls below `
-    + `ln(1 + ${B - 1}·e^(−2·${fourFigures(s)})) = ${fourFigures(leastContrast(B, s))}; where the others are at right angles (cosine 0) it is `
+    `Row of image ${at[k]}: contrast = −ln (its row's softmax at its own teacher) = −ln ${fourFigures(rows[k][k])} = `
+    + `${fourFigures(contrast[k])}.`,
+    `Its penalty = Σ c·(ln c − ln r), c: its teacher's column over the ${B} students, r: its own row over the ${B} `
+    + `teachers. The term that weighs most, image ${at[j]}: ${c}·(ln ${c} − ln ${fourFigures(rows[k][j])}) = `
+    + `${fourFigures(parts[j])}; all together ${fourFigures(penalty[k])}.`,
+    `All entries equal: contrast ln ${B} = ${fourFigures(Math.log(B))}. Cosines end at 1 and −1, so at scale `
+    + `${fourFigures(s)} it never falls below `
+    + `ln(1 + ${B - 1}·e^(−2·${fourFigures(s)})) = ${fourFigures(leastContrast(B, s))}; `
+    + 'where the others are at right angles (cosine 0) it is '
     + `ln(1 + ${B - 1}·e^(−${fourFigures(s)})) = ${fourFigures(rightAngledContrast(B, s))}.`,
-    `The bias ${fourFigures(v.place.get('bias'))} is added to all ${B * B} entries; a softmax only knows differences, so contrast and penalty stay, and its gradient is 0.`,
+    `The bias ${fourFigures(v.place.get('bias'))} is added to all ${B * B} entries; a softmax only knows differences, `
+    + 'so contrast and penalty stay, and its gradient is 0.',
     `Trained is τ, scale = exp(τ) clamped to at most 10${s > 0 ? `; here τ = ${fourFigures(Math.log(s))}` : ''}. `
     + 'Above τ = ln 10 = 2.303 its gradient is exactly 0: this loss cannot bring it back.'];
 }
@@ -373,7 +422,9 @@ function explanationOf(v, m) {
 function setup(v) {
   const m = matrixOf(v), above = make('div', { class: 'hk-row' });
   const right = make('div', { class: 'hk-row hk-panel', style: 'flex:3 1 20rem;min-width:0' });
-  v.place.on((changed) => { if (changed.includes('student') && !changed.includes('angles')) v.place.set({ angles: null }); });
+  v.place.on((changed) => {
+    if (changed.includes('student') && !changed.includes('angles')) v.place.set({ angles: null });
+  });
   addControls(v, m);
   v.stage.append(above);
   const left = addCircle(v, m, above);

@@ -1,4 +1,5 @@
-// ICD's numbers: similarities of students (rows) and teachers (columns), softmax of both, what each row pays; vectors on a circle.
+// ICD's numbers: similarities of students (rows) and teachers (columns), softmax of both, what each row pays; vectors
+// a circle.
 import { mean } from './basics.js';
 
 export const RADIAN = Math.PI / 180;
@@ -40,16 +41,20 @@ export const rightAngledContrast = (B, scale) => Math.log1p((B - 1) * Math.exp(-
 export function onCircle(students, teachers, scale) {
   return students.map((a) => teachers.map((b) => scale * Math.cos((a - b) * RADIAN)));
 }
-// Students turned so that the penalty is largest, while each row still peaks at its own teacher and the contrast is at most
-// `slack` above a copy's: one student after the other, by steps of 5 degrees, until none gets better.
+// Students turned so that the penalty is largest, while each row still peaks at its own teacher and the contrast is at
+// most `slack` above a copy's: one student after the other, by steps of 5 degrees, until none gets better. A student
+// whom another teacher would be nearer stays where he is.
 export function breakSymmetry(teachers, scale, slack = 0.3) {
-  const most = icdLoss(icdTerms(onCircle(teachers, teachers, scale)), 0).contrast + slack, students = teachers.map(Math.round);
+  const most = icdLoss(icdTerms(onCircle(teachers, teachers, scale)), 0).contrast + slack;
+  const students = teachers.map(Math.round);
   let best = 0, better = true;
   for (let sweep = 0; better && sweep < 4; sweep += 1) {
     better = false;
     for (let i = 0; i < teachers.length; i += 1) for (let turn = -90; turn <= 90; turn += 5) {
-      const before = students[i], to = wrapped(Math.round(teachers[i] + turn)), own = Math.abs(wrapped(to - teachers[i]));
-      if (teachers.some((a, j) => j !== i && Math.abs(wrapped(to - a)) <= own)) continue;       // another teacher is nearer
+      const before = students[i], to = wrapped(Math.round(teachers[i] + turn));
+      const own = Math.abs(wrapped(to - teachers[i]));
+      const isNearer = (a, j) => j !== i && Math.abs(wrapped(to - a)) <= own;
+      if (teachers.some(isNearer)) continue;
       students[i] = to;
       const { contrast, penalty } = icdLoss(icdTerms(onCircle(students, teachers, scale)), 0);
       if (penalty > best + 1e-9 && contrast <= most) { best = penalty; better = true; } else students[i] = before;

@@ -28,7 +28,7 @@ export function running(turn, values, width) {
   return out;
 }
 
-// What each of k terms adds to the sum, and the sum; without weights the terms as they are and the sum that was recorded.
+// What each of k terms adds to the sum, and the sum; without weights the terms as they are and the sum as recorded.
 export function weighed(terms, weights, recorded) {
   if (!weights) return { entries: terms, total: recorded };
   const entries = terms.map((values, k) => values.map((x) => weights[k] * x));

@@ -11,7 +11,9 @@ export const ringOf = (moves, r) => moves.filter((move) => Math.round(lengthOf(m
 // Whether model i changes its mind: its likeliest class is another than for the unmoved image.
 export const changesMind = (moved, unmoved, i) => argmax(moved[i]) !== argmax(unmoved[i]);
 // A break: the student changes its mind, the teacher does not.
-export const isBreak = (moved, unmoved, student) => changesMind(moved, unmoved, student) && !changesMind(moved, unmoved, 0);
+export function isBreak(moved, unmoved, student) {
+  return changesMind(moved, unmoved, student) && !changesMind(moved, unmoved, 0);
+}
 
 // Who is right after a move: 0 both, 1 the teacher only, 2 the student only, 3 neither.
 export function kindOf(opinion, student, label) {

@@ -2,9 +2,12 @@
 
 // A stop with its sign.
 export const withSign = (x) => `${x > 0 ? '+' : x < 0 ? '−' : ''}${Math.abs(x)}`;
-export const nearestStop = (x, stops) => stops.reduce((best, s, i) => (Math.abs(s - x) < Math.abs(stops[best] - x) ? i : best), 0);
+export function nearestStop(x, stops) {
+  return stops.reduce((best, s, i) => (Math.abs(s - x) < Math.abs(stops[best] - x) ? i : best), 0);
+}
 
-// The index of image i with the levels `moving` at the stops nearest to `values`, among all combinations, the last level the fastest.
+// The index of image i with the levels `moving` at the stops nearest to `values`, among all combinations, the last
+// level the fastest.
 export function indexAt(i, values, moving, stops) {
   const P = stops.length;
   return i * P ** moving.length + moving.reduce((index, g) => index * P + nearestStop(values[g] ?? 0, stops), 0);
