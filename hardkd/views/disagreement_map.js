@@ -1,167 +1,331 @@
-// DisagreementMap: disagreement over two kinds of warps. Arrays: disagreement (S,n,G,G), change (n,G,G) and sure (n,G,G) of the
-// teacher, probs (M,n,G,G,K) bytes, images (n,C,H,W) bytes, label (n,), back (G*G,6): where pixels look in each cell;
-// with a recorded run step (T,) and cloud (T,2), the augmentor's widths in parts of the map's reach. image n is one that the kernel sent.
-import { clamp, percent, argmax, mean, short } from './numbers/basics.js';
+// DisagreementMap: disagreement over two kinds of warps. Arrays: disagreement (S,n,G,G), the teacher's change (n,G,G),
+// its sure (n,G,G), probs (M,n,G,G,K) bytes, images (n,C,H,W) bytes, label (n,), back (G*G,6): where the pixels of a
+// cell look; with a recorded run step (T,) and cloud (T,2), the augmentor's widths in parts of the map's reach. Image n
+// is one that the kernel sent.
+import { argmax, clamp, mean, percent, short } from './numbers/basics.js';
+import { SURE, bestCell, hardnessOf, inReach, meanRow } from './numbers/planes.js';
 import { warped } from './warp.js';
-import { make, panel, view } from './kit/frame.js';
+import { view, make, panel, rowOf } from './kit/frame.js';
 import { button, choose, timeline } from './kit/controls.js';
-import { canvas, write, colourOf, dashes, painter } from './kit/canvas.js';
+import { canvas, FONT, write, PALETTE, outlineRect, outlined, veil, colourOf, dashes, painter } from './kit/canvas.js';
 import { heatGrid, bars } from './kit/charts.js';
 
-function setup(v) {
-  const { state, place } = v, { names, looks, classes, axes, temperature, weight } = state, G = axes[0].at.length, K = classes.length, A = G * G;
-  const images = v.array('images'), [n, C, H, W] = images.shape, shape = [C, H, W], size = C * H * W, back = v.array('back').data, S = names.length - 1;
-  const chosen = () => place.get('student'), middle = { row: (G - 1) / 2, col: (G - 1) / 2 };
-  const number = (x) => `${x > 0 ? '+' : x < 0 ? '−' : ''}${short(Math.abs(Number(x.toFixed(6))))}`;
-  const spot = ({ row, col }) => [[axes[0], col], [axes[1], row]].map(([a, i]) => `${a.name} ${number(a.at[i])} ${a.unit}`).join(', ');
+// ---------------------------------------------------------------- numbers
 
-  const wide = (a, share) => (a.unit === '%' ? 100 * ((1 + a.at[G - 1] / 100) ** share - 1) : share * a.at[G - 1]);   // of the cloud
-
-  // One image's numbers: sent with the view, or asked for.
-  let asked = null;
-  const shown = () => (place.get('image') < n ? place.get('image') : asked ? n : 0);
-  const part = (name, from, length) => v.array(name).data.subarray(from, from + length);
-  const apart = (i, s = chosen()) => (i < n ? part('disagreement', ((s - 1) * n + i) * A, A) : asked.disagreement.data.subarray((s - 1) * A, s * A));
-  const change = (i) => (i < n ? part('change', i * A, A) : asked.change.data);
-  const sureOf = (i) => (i < n ? part('sure', i * A, A) : asked.sure.data);
-  const probs = (i, model, at) => Array.from(i < n ? part('probs', ((model * n + i) * A + at) * K, K) : asked.probs.data.subarray((model * A + at) * K, (model * A + at + 1) * K), (b) => b / 255);
-  const label = (i) => (i < n ? v.array('label').data[i] : asked.label);
-  const average = (get) => { const total = new Float64Array(A); for (let i = 0; i < n; i += 1) { const x = get(i); for (let k = 0; k < A; k += 1) total[k] += x[k] / n; } return total; };
-  const means = { sure: average(sureOf), change: average(change), apart: Array.from({ length: S }, (_, s) => average((i) => apart(i, s + 1))) };
-  const field = () => (place.get('mean') ? means.apart[chosen() - 1] : apart(shown()));
-  const doubt = () => (place.get('mean') ? means.change : change(shown()));
-  const sure = (at) => (place.get('mean') ? means.sure : sureOf(shown()))[at] >= 127.4;
-  const top = () => { const f = field(); let best = -1; for (let k = 0; k < A; k += 1) if (sure(k) && (best < 0 || f[k] > f[best])) best = k; return best; };
-  const cellOf = (k) => ({ row: Math.floor(k / G), col: k % G }), at = ({ row, col }) => row * G + col;
-
-  // The cell that is looked at: chosen, or else the middle while the question is open, later the cell with the most.
-  const here = () => { const r = place.get('row'); return r !== null ? { row: r, col: place.get('col') } : v.covered || top() < 0 ? middle : cellOf(top()); };
-
-  // The reader's mark, and what it is worth.
-  v.mark = () => place.get('mark');
-  v.judge = ([row, col]) => {
-    const f = means.apart[0], k = row * G + col, best = f.reduce((b, x, i) => (means.sure[i] >= 127.4 && (b < 0 || x > f[b]) ? i : b), -1);
-    const said = `Your mark at ${spot({ row, col })}:`;
-    return means.sure[k] < 127.4 ? `${said} there the teacher is not sure.` : `${said} ${short(f[k])} nats, ${percent(f[k] / f[best])} of the most there is.`;
+// One image's numbers: sent with the view, or what the kernel answered.
+function plane(v) {
+  const { state, place } = v, { names, axes } = state, G = axes[0].at.length, A = G * G, K = state.classes.length;
+  const [n, C, H, W] = v.array('images').shape, S = names.length - 1, size = C * H * W;
+  const d = { ...state, G, A, n, S, shape: [C, H, W], asked: null };
+  const part = (name, index, length) => v.array(name).data.subarray(index * length, (index + 1) * length);
+  const answered = (name, index, length) => d.asked[name].data.subarray(index * length, (index + 1) * length);
+  const from = (i, name, sent, asked, length) => (i < n ? part(name, sent, length) : answered(name, asked, length));
+  d.shown = () => {
+    if (place.get('image') < n) return place.get('image');
+    return d.asked ? n : 0;
   };
+  d.student = () => place.get('student');
+  d.disagreement = (i, s = d.student()) => from(i, 'disagreement', (s - 1) * n + i, s - 1, A);
+  d.teacherChange = (i) => from(i, 'change', i, 0, A);
+  d.sureBytes = (i) => from(i, 'sure', i, 0, A);
+  d.picture = (i) => (i < n ? part('images', i, size) : d.asked.image.data);
+  d.label = (i) => (i < n ? v.array('label').data[i] : d.asked.label);
+  const probs = (i, model, k) => from(i, 'probs', (model * n + i) * A + k, model * A + k, K);
+  d.probabilities = (i, model, k) => Array.from(probs(i, model, k), (b) => b / 255);
+  d.back = (k) => part('back', k, 6);
+  d.cloud = (t) => part('cloud', t, 2);
+  return Object.assign(d, fields(v, d), places(v, d));
+}
+// What the map shows: the mean of the images, or one of them.
+function fields(v, d) {
+  const isMean = () => v.place.get('mean'), { n, A, S } = d;
+  const means = { sure: meanRow(n, A, d.sureBytes), teacherChange: meanRow(n, A, d.teacherChange),
+    disagreement: Array.from({ length: S }, (_, s) => meanRow(n, A, (i) => d.disagreement(i, s + 1))) };
+  const field = () => (isMean() ? means.disagreement[d.student() - 1] : d.disagreement(d.shown()));
+  const isSure = (k) => (isMean() ? means.sure : d.sureBytes(d.shown()))[k] >= SURE;
+  const highest = (s) => Math.max(...(isMean() ? means.disagreement[s] : d.disagreement(d.shown(), s + 1)));
+  return {
+    isMean, means, field, isSure,
+    change: () => (isMean() ? means.teacherChange : d.teacherChange(d.shown())),
+    best: () => bestCell(field(), isSure),
+    ceiling: () => Math.max(1e-6, ...Array.from({ length: S }, (_, s) => highest(s))),
+    terms(i, k) {
+      const disagreement = d.disagreement(i)[k], change = d.teacherChange(i)[k];
+      return [['disagreement', disagreement, d.names[d.student()]], ['teacher’s change of mind', change, d.names[0]],
+        ['hardness', hardnessOf(disagreement, change, d.weight), 'augmentor']];
+    },
+  };
+}
+// Cells, and the one that is looked at: chosen, or else the middle while the question is open, later the cell with the
+// most.
+function places(v, { G, axes }) {
+  const sign = (x) => (x > 0 ? '+' : x < 0 ? '−' : '');
+  const number = (x) => `${sign(x)}${short(Math.abs(Number(x.toFixed(6))))}`;
+  const along = (a, i) => `${a.name} ${number(a.at[i])} ${a.unit}`;
+  const cellOf = (k) => ({ row: Math.floor(k / G), col: k % G });
+  return {
+    number, cellOf,
+    index: ({ row, col }) => row * G + col,
+    spot: ({ row, col }) => `${along(axes[0], col)}, ${along(axes[1], row)}`,
+    here() {
+      const row = v.place.get('row'), best = v.covered ? -1 : this.best();
+      if (row !== null) return { row, col: v.place.get('col') };
+      return best < 0 ? { row: (G - 1) / 2, col: (G - 1) / 2 } : cellOf(best);
+    },
+    now() { return this.index(this.here()); },
+  };
+}
+
+// ---------------------------------------------------------------- the question and the controls
+
+// The reader's mark, and what it is worth.
+function judgeMark(v, d) {
   let waiting = v.covered;
-  v.onDraw(() => { if (waiting && !v.covered) { waiting = false; place.set({ row: null, col: null }); } });
-
-  // Controls.
-  const student = choose('student', names.slice(1), chosen() - 1, (i) => place.set({ student: i + 1 }));
-  const whose = choose('map', [`mean of ${n} images`, 'this image'], place.get('mean') ? 0 : 1, (i) => place.set({ mean: i === 0 }));
-  const next = button('next image', () => place.set({ image: (shown() + 1) % n }));
-  const most = button('go to the most', () => place.set({ row: null, col: null }));
-  const index = make('input', { type: 'number', min: 0, max: state.available - 1, value: 0, style: 'width: 6em' });
-  const ask = button('ask the kernel', async () => {
-    const told = await v.ask({ index: clamp(Math.round(Number(index.value) || 0), 0, state.available - 1) });
-    if (told) { asked = told; place.set({ image: n, mean: false, index: told.index }); v.draw(); }
-  });
-  v.controls.append(most, next, whose.node, ...(S > 1 ? [student.node] : []), make('span', { style: 'display: inline-flex; gap: .4rem; flex-wrap: wrap' }, make('label', {}, `image 0 to ${state.available - 1}`, index), ask));
-  v.onDraw(() => { student.set(chosen() - 1); whose.set(place.get('mean') ? 0 : 1); });
-  if (v.has('cloud')) timeline(v, v.array('step').shape[0], (i) => `step ${v.array('step').data[i]}`);
-
-  // The map: hatched where the teacher is not sure, with the augmentor's cloud, the mark and the maximum.
-  const row = panel(v.stage).node;
-  row.className = 'hk-row'; row.replaceChildren();
-  const plane = panel(row, '', 'hk-broad');
-  const title = () => `KL(${names[0]} ‖ ${names[chosen()]}), nats, ${place.get('mean') ? `mean of ${n} images` : 'this image'}`;
-  plane.node.style.flex = '2 1 24rem';
-  const flag = (ctx, text, x, y, colour) => {
-    const far = x > 270;
-    ctx.font = '600 12px system-ui, sans-serif'; ctx.textAlign = far ? 'right' : 'left'; ctx.textBaseline = 'middle';
-    const dx = far ? -9 : 9;
-    ctx.lineWidth = 3; ctx.strokeStyle = '#000'; ctx.strokeText(text, x + dx, y); ctx.fillStyle = colour; ctx.fillText(text, x + dx, y);
+  v.mark = () => v.place.get('mark');
+  v.judge = ([row, col]) => {
+    const { sure, disagreement: [field] } = d.means, k = d.index({ row, col });
+    const best = bestCell(field, (i) => sure[i] >= SURE);
+    const start = `Your mark at ${d.spot({ row, col })}:`;
+    if (sure[k] < SURE) return `${start} there the teacher is not sure.`;
+    return `${start} ${short(field[k])} nats, ${percent(field[k] / field[best])} of the most there is.`;
   };
-  const star = (ctx, x, y, r, points) => {
-    ctx.beginPath();
-    for (let i = 0; i < 2 * points; i += 1) { const a = Math.PI * (i / points - 0.5), l = i % 2 ? r * 0.45 : r; ctx.lineTo(x + l * Math.cos(a), y + l * Math.sin(a)); }
-    ctx.closePath(); ctx.lineWidth = 3; ctx.strokeStyle = '#000'; ctx.stroke(); ctx.fillStyle = '#fff'; ctx.fill();
-  };
-  const extra = (ctx, X, Y, cell) => {
-    const x0 = X(0) - cell / 2, y0 = Y(0) - cell / 2, side = G * cell, { dark } = v.colours();
-    ctx.save(); ctx.beginPath(); ctx.rect(x0, y0, side, side); ctx.clip();
-    ctx.save(); ctx.beginPath();
-    for (let k = 0; k < A; k += 1) if (!sure(k)) ctx.rect(x0 + (k % G) * cell, y0 + Math.floor(k / G) * cell, cell + 0.5, cell + 0.5);
-    ctx.fillStyle = 'rgba(128, 128, 128, 0.55)'; ctx.fill(); ctx.clip();
-    ctx.strokeStyle = dark && v.covered ? 'rgba(255, 255, 255, 0.7)' : 'rgba(0, 0, 0, 0.55)'; ctx.lineWidth = 1; ctx.beginPath();
-    for (let t = -side; t < side; t += 9) { ctx.moveTo(x0 + t, y0 + side); ctx.lineTo(x0 + t + side, y0); }
-    ctx.stroke(); ctx.restore();
-    const edges = () => {
-      ctx.beginPath();
-      for (let r = 0; r < G; r += 1) for (let c = 0; c < G; c += 1) {
-        const s = sure(r * G + c), x = x0 + c * cell, y = y0 + r * cell;
-        if (c + 1 < G && s !== sure(r * G + c + 1)) { ctx.moveTo(x + cell, y); ctx.lineTo(x + cell, y + cell); }
-        if (r + 1 < G && s !== sure(r * G + G + c)) { ctx.moveTo(x, y + cell); ctx.lineTo(x + cell, y + cell); }
-      }
-      ctx.stroke();
-    };
-    for (const [colour, width] of [['#000', 4], ['#fff', 2]]) { ctx.strokeStyle = colour; ctx.lineWidth = width; edges(); }
-    if (v.has('cloud') && !v.covered) {
-      const [w, h] = part('cloud', 2 * place.get('frame'), 2), rx = w * (G - 1) / 2 * cell, ry = h * (G - 1) / 2 * cell, cx = X((G - 1) / 2), cy = Y((G - 1) / 2);
-      for (const [colour, width, dash] of [['#000', 5, []], ['#fff', 3.5, []], ['#009E73', 2.5, dashes(looks.augmentor)]]) {
-        ctx.strokeStyle = colour; ctx.lineWidth = width; ctx.setLineDash(dash); ctx.strokeRect(cx - rx, cy - ry, 2 * rx, 2 * ry);
-      }
-      ctx.setLineDash([]);
-      flag(ctx, 'augmentor', Math.max(x0, cx - rx) - 3, rx > 60 ? Math.max(y0, cy - ry) + 12 : cy - ry - 9, '#fff');
-    }
-    ctx.restore();
-    if (!v.covered && top() >= 0) { const c = cellOf(top()); star(ctx, X(c.col), Y(c.row), 9, 5); flag(ctx, 'most', X(c.col), Y(c.row) - 13, '#fff'); }
-    const mark = place.get('mark');
-    if (mark) { star(ctx, X(mark[1]), Y(mark[0]), 8, 4); flag(ctx, 'you', X(mark[1]), Y(mark[0]) + 14, '#fff'); }
-  };
-  const ends = (a) => [number(a.at[0]), number(a.at[G - 1]), '0'];
-  const ceiling = () => Math.max(1e-6, ...(place.get('mean') ? means.apart.map((f) => Math.max(...f)) : Array.from({ length: S }, (_, s) => Math.max(...apart(shown(), s + 1)))));
-  heatGrid(v, plane.node, {
-    rows: G, cols: G, most: 340, at: here, name: title, extra, span: () => [0, ceiling()], form: (x) => (x && x < 0.1 ? x.toExponential(0) : short(x)),
-    values: (r, c) => (v.covered ? null : field()[r * G + c]),
-    on: (cell) => place.set({ ...cell, ...(v.covered ? { mark: [cell.row, cell.col] } : {}) }),
-    axes: { x: ends(axes[0]), y: ends(axes[1]), xlabel: `${axes[0].name}, ${axes[0].unit}`, ylabel: `${axes[1].name}, ${axes[1].unit}` },
-    say: (r, c) => `${spot({ row: r, col: c })}: ${v.covered ? 'not shown yet' : `${short(field()[r * G + c])} nats`}, the teacher is ${sure(r * G + c) ? 'sure' : 'not sure'}` });
-  v.onDraw(() => { plane.title.textContent = title(); });
-  const key = make('p', { style: 'margin-top: .5rem; font-size: 12px' }, `hatched: the teacher is not sure any more${v.has('cloud') ? '; green frame: as far as the augmentor goes' : ''}`);
-  plane.node.append(key);
-
-  // One cell: the image there, its loss terms, both opinions.
-  const one = panel(row, ''), held = { data: new Uint8Array(size), shape }, paint = painter(held), pic = (wide) => Math.min(wide, 190);
-  one.node.style.flex = '1 1 15rem';
-  const terms = () => { const i = shown(), k = at(here()), d = apart(i)[k], t = change(i)[k]; return [['disagreement', d, names[chosen()]], ['teacher’s change of mind', t, names[0]], ['hardness', d - weight * t, 'augmentor']]; };
-  const drawing = canvas(v, one.node, {
-    label: 'image in this cell', height: (wide) => pic(wide) + 128,
-    draw(ctx, wide) {
-      const i = shown(), side = pic(wide), { ink, line, soft } = v.colours();
-      warped(i < n ? part('images', i * size, size) : asked.image.data, shape, back.subarray(6 * at(here()), 6 * at(here()) + 6), held.data);
-      paint(ctx, 0, 1, 1, side - 2); ctx.strokeStyle = line; ctx.lineWidth = 1; ctx.strokeRect(0.5, 0.5, side - 1, side - 1);
-      const all = terms(), far = Math.max(...all.map((x) => Math.abs(x[1])), 1e-6), zero = all[2][1] < 0 && !v.covered ? wide * 0.35 : 0, room = wide - zero - 56;
-      all.forEach(([name, value, who], j) => {
-        const y = side + 12 + 38 * j, covered = v.covered && j !== 1, length = covered ? 0 : value / far * (value < 0 ? zero - 46 : room);
-        write(ctx, `${j === 1 ? `− ${short(weight)} × ` : j === 2 ? '= ' : ''}${name}`, 0, y + 8, { colour: ink, wide });
-        ctx.fillStyle = soft; ctx.fillRect(zero, y + 13, 1, 14);
-        ctx.fillStyle = colourOf(v, looks[who]); ctx.fillRect(zero + Math.min(0, length), y + 14, Math.abs(length), 12);
-        write(ctx, covered ? '?' : short(value), value < 0 ? zero + 4 : zero + Math.max(0, length) + 5, y + 20, { colour: ink, base: 'middle' });
-      });
-      drawing.say(`Image of ${classes[label(i)]} at ${spot(here())}. ${v.covered ? '' : all.map(([name, value]) => `${name} ${short(value)}`).join(', ')}`);
-    } });
-  const both = panel(row, '');
-  bars(v, both.node, { classes, truth: () => label(shown()), series: () => [0, ...(v.covered ? [] : [chosen()])].map((i) => ({ name: names[i], look: looks[names[i]], values: probs(shown(), i, at(here())) })) });
-  v.onDraw(() => { one.title.textContent = `image ${shown() < n ? `${shown() + 1} of ${n}` : place.get('index')}, in this cell`; both.title.textContent = v.covered ? `what ${names[0]} says there` : 'what they say there'; });
-
   v.onDraw(() => {
-    const k = at(here()), i = shown(), who = v.covered ? [0] : [0, chosen()], p = who.map((m) => { const q = probs(i, m, k); return `${names[m]} says ${classes[argmax(q)]} (${percent(Math.max(...q))})`; });
-    const start = `At ${spot(here())}, image of ${classes[label(i)]}: ${p.join(', ')}.`;
-    if (v.covered) return v.caption(`${start} The teacher is ${sure(k) ? '' : 'not '}sure there${place.get('mean') ? ` on ${percent(means.sure[k] / 255)} of ${n} images` : ''}.`);
-    const m = top(), f = field(), end = m < 0 ? 'The teacher is sure nowhere.' : `Most while the teacher is sure: ${short(f[m])} nats at ${spot(cellOf(m))}; here ${short(f[k])}${sure(k) ? '' : ', but the teacher is not sure here'}.`;
-    const cloud = v.has('cloud') ? ` The augmentor at step ${v.array('step').data[place.get('frame')]}: ${axes.map((a, j) => `${a.name} ±${short(wide(a, part('cloud', 2 * place.get('frame') + j, 1)[0]))} ${a.unit}`).join(', ')}.` : '';
-    return v.caption(`${start} ${end}${cloud}`);
+    if (!waiting || v.covered) return;
+    waiting = false;
+    v.place.set({ row: null, col: null });
   });
-  v.explain(() => {
-    if (v.covered) return ['Answer the question first.'];
-    const [[, d], [, t], [, h]] = terms(), T = temperature;
-    return [`Disagreement: KL(${names[0]} ‖ ${names[chosen()]}) of the answers softened at temperature ${T}, times ${T}². Here, for this image: ${short(d)} nats.`,
-      `The teacher's change of mind: the same between its answers on this image and on the untouched one: ${short(t)} nats.`,
-      `Hardness = disagreement − ${short(weight)} × change = ${short(d)} − ${short(weight)} × ${short(t)} = ${short(h)} nats: what the augmentor climbs.`,
-      `Sure: its answer on the untouched image still has at least 50 %${place.get('mean') ? `, for at least half of the ${n} images` : ''}. Over the whole map, the mean disagreement is ${short(mean(Array.from(field())))}, the mean change ${short(mean(Array.from(doubt())))}.`];
+}
+
+function controls(v, d) {
+  const { place } = v, set = (changes) => () => place.set(changes);
+  const student = choose('student', d.names.slice(1), d.student() - 1, (i) => place.set({ student: i + 1 }));
+  const maps = [`mean of ${d.n} images`, 'this image'];
+  const whose = choose('map', maps, d.isMean() ? 0 : 1, (i) => place.set({ mean: i === 0 }));
+  const next = button('next image', () => place.set({ image: (d.shown() + 1) % d.n }));
+  const most = button('go to the most', set({ row: null, col: null }));
+  v.controls.append(most, next, whose.node, ...(d.S > 1 ? [student.node] : []), askKernel(v, d));
+  v.onDraw(() => {
+    student.set(d.student() - 1);
+    whose.set(d.isMean() ? 0 : 1);
   });
+  if (v.has('cloud')) timeline(v, v.array('step').shape[0], (i) => `step ${v.array('step').data[i]}`);
+}
+// Any image of the data, which the kernel looks at.
+function askKernel(v, d) {
+  const last = d.available - 1;
+  const index = make('input', { type: 'number', min: 0, max: last, value: 0, style: 'width: 6em' });
+  const ask = button('ask the kernel', async () => {
+    const answer = await v.ask({ index: clamp(Math.round(Number(index.value) || 0), 0, last) });
+    if (!answer) return;
+    d.asked = answer;
+    v.place.set({ image: d.n, mean: false, index: answer.index });
+    v.draw();
+  });
+  const style = 'display: inline-flex; gap: .4rem; flex-wrap: wrap';
+  return make('span', { style }, make('label', {}, `image 0 to ${last}`, index), ask);
+}
+
+// ---------------------------------------------------------------- the map
+
+// Hatched where the teacher is not sure, with the augmentor's cloud, the mark and the maximum.
+function mapPanel(v, d, row) {
+  const { node, title } = panel(row, '', 'hk-broad'), { G } = d;
+  const whose = () => (d.isMean() ? `mean of ${d.n} images` : 'this image');
+  const name = () => `KL(${d.names[0]} ‖ ${d.names[d.student()]}), nats, ${whose()}`;
+  const axis = (a) => [d.number(a.at[0]), d.number(a.at[G - 1]), '0'], label = (a) => `${a.name}, ${a.unit}`;
+  const valueAt = (k) => (v.covered ? 'not shown yet' : `${short(d.field()[k])} nats`);
+  const words = (k) => `${valueAt(k)}, the teacher is ${d.isSure(k) ? 'sure' : 'not sure'}`;
+  node.style.flex = '2 1 24rem';
+  heatGrid(v, node, {
+    rows: G, cols: G, most: 340, at: () => d.here(), name, span: () => [0, d.ceiling()],
+    form: (x) => (x && x < 0.1 ? x.toExponential(0) : short(x)),
+    values: (r, c) => (v.covered ? null : d.field()[r * G + c]),
+    on: (cell) => v.place.set({ ...cell, ...(v.covered ? { mark: [cell.row, cell.col] } : {}) }),
+    axes: { x: axis(d.axes[0]), y: axis(d.axes[1]), xlabel: label(d.axes[0]), ylabel: label(d.axes[1]) },
+    extra: (ctx, X, Y, cell) => drawOver(ctx, v, d, { X, Y, cell, x: X(-0.5), y: Y(-0.5), side: G * cell }),
+    say: (r, c) => `${d.spot({ row: r, col: c })}: ${words(r * G + c)}` });
+  v.onDraw(() => { title.textContent = name(); });
+  const cloud = v.has('cloud') ? '; green frame: as far as the augmentor goes' : '';
+  const key = `hatched: the teacher is not sure any more${cloud}`;
+  node.append(make('p', { style: 'margin-top: .5rem; font-size: 12px' }, key));
+}
+function drawOver(ctx, v, d, g) {
+  const best = v.covered ? -1 : d.best(), mark = v.place.get('mark'), { X, Y } = g;
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(g.x, g.y, g.side, g.side);
+  ctx.clip();
+  drawUnsure(ctx, v, d, g);
+  outlined(ctx, () => drawBorder(ctx, d, g));
+  if (v.has('cloud') && !v.covered) drawCloud(ctx, v, d, g);
+  ctx.restore();
+  if (best >= 0) {
+    const { row, col } = d.cellOf(best);
+    drawStar(ctx, X(col), Y(row), 9, 5);
+    drawFlag(ctx, 'most', X(col), Y(row) - 13);
+  }
+  if (!mark) return;
+  drawStar(ctx, X(mark[1]), Y(mark[0]), 8, 4);
+  drawFlag(ctx, 'you', X(mark[1]), Y(mark[0]) + 14);
+}
+function drawUnsure(ctx, v, d, { x, y, side, cell }) {
+  ctx.beginPath();
+  for (let k = 0; k < d.A; k += 1) {
+    const { row, col } = d.cellOf(k);
+    if (!d.isSure(k)) ctx.rect(x + col * cell, y + row * cell, cell + 0.5, cell + 0.5);
+  }
+  veil(ctx, x, y, side, v.colours().dark && v.covered);
+}
+// The border of where the teacher is sure.
+function drawBorder(ctx, { A, G, isSure, cellOf }, { x, y, cell }) {
+  ctx.beginPath();
+  for (let k = 0; k < A; k += 1) {
+    const { row, col } = cellOf(k), east = x + (col + 1) * cell, south = y + (row + 1) * cell;
+    if (col + 1 < G && isSure(k) !== isSure(k + 1)) {
+      ctx.moveTo(east, south - cell);
+      ctx.lineTo(east, south);
+    }
+    if (row + 1 < G && isSure(k) !== isSure(k + G)) {
+      ctx.moveTo(east - cell, south);
+      ctx.lineTo(east, south);
+    }
+  }
+  ctx.stroke();
+}
+function drawCloud(ctx, v, d, { X, Y, cell, x, y }) {
+  const middle = (d.G - 1) / 2, [rx, ry] = Array.from(d.cloud(v.place.get('frame')), (w) => w * middle * cell);
+  const left = X(middle) - rx, top = Y(middle) - ry, look = d.looks.augmentor;
+  const frame = (colour, wide) => outlineRect(ctx, left, top, 2 * rx, 2 * ry, colour, wide);
+  frame(PALETTE.black, 5);
+  frame(PALETTE.white, 3.5);
+  ctx.setLineDash(dashes(look));
+  frame(colourOf(v, look), 2.5);
+  ctx.setLineDash([]);
+  drawFlag(ctx, 'augmentor', Math.max(x, left) - 3, rx > 60 ? Math.max(y, top) + 12 : top - 9);
+}
+function drawFlag(ctx, text, x, y) {
+  const far = x > 270, at = x + (far ? -9 : 9);
+  ctx.font = `600 ${FONT}`;
+  ctx.textAlign = far ? 'right' : 'left';
+  ctx.textBaseline = 'middle';
+  ctx.lineWidth = 3;
+  ctx.strokeStyle = PALETTE.black;
+  ctx.strokeText(text, at, y);
+  ctx.fillStyle = PALETTE.white;
+  ctx.fillText(text, at, y);
+}
+function drawStar(ctx, x, y, r, points) {
+  ctx.beginPath();
+  for (let i = 0; i < 2 * points; i += 1) {
+    const a = Math.PI * (i / points - 0.5), far = i % 2 ? r * 0.45 : r;
+    ctx.lineTo(x + far * Math.cos(a), y + far * Math.sin(a));
+  }
+  ctx.closePath();
+  ctx.lineWidth = 3;
+  ctx.strokeStyle = PALETTE.black;
+  ctx.stroke();
+  ctx.fillStyle = PALETTE.white;
+  ctx.fill();
+}
+
+// ---------------------------------------------------------------- one cell
+
+// The image there, and its loss terms.
+function cellPanel(v, d, row) {
+  const { node, title } = panel(row, ''), held = { data: new Uint8Array(d.picture(0).length), shape: d.shape };
+  const paint = painter(held), side = (wide) => Math.min(wide, 190);
+  node.style.flex = '1 1 15rem';
+  const drawing = canvas(v, node, {
+    label: 'image in this cell', height: (wide) => side(wide) + 128,
+    draw(ctx, wide) {
+      const i = d.shown(), k = d.now(), terms = d.terms(i, k), size = side(wide);
+      warped(d.picture(i), d.shape, d.back(k), held.data);
+      paint(ctx, 0, 1, 1, size - 2);
+      outlineRect(ctx, 0.5, 0.5, size - 1, size - 1, v.colours().line);
+      drawTerms(ctx, v, d, terms, size + 12, wide);
+      const words = v.covered ? '' : terms.map(([name, value]) => `${name} ${short(value)}`).join(', ');
+      drawing.say(`Image of ${d.classes[d.label(i)]} at ${d.spot(d.here())}. ${words}`);
+    } });
+  const numbered = () => (d.shown() < d.n ? `${d.shown() + 1} of ${d.n}` : v.place.get('index'));
+  v.onDraw(() => { title.textContent = `image ${numbered()}, in this cell`; });
+}
+function drawTerms(ctx, v, d, terms, top, wide) {
+  const { ink, soft } = v.colours(), far = Math.max(...terms.map(([, value]) => Math.abs(value)), 1e-6);
+  const zero = terms[2][1] < 0 && !v.covered ? wide * 0.35 : 0, room = wide - zero - 56;
+  const before = ['', `− ${short(d.weight)} × `, '= '], long = (value) => value / far * (value < 0 ? zero - 46 : room);
+  terms.forEach(([name, value, who], j) => {
+    const y = top + 38 * j, hidden = v.covered && j !== 1, length = hidden ? 0 : long(value);
+    write(ctx, `${before[j]}${name}`, 0, y + 8, { colour: ink, wide });
+    ctx.fillStyle = soft;
+    ctx.fillRect(zero, y + 13, 1, 14);
+    ctx.fillStyle = colourOf(v, d.looks[who]);
+    ctx.fillRect(zero + Math.min(0, length), y + 14, Math.abs(length), 12);
+    const end = value < 0 ? zero + 4 : zero + Math.max(0, length) + 5;
+    write(ctx, hidden ? '?' : short(value), end, y + 20, { colour: ink, base: 'middle' });
+  });
+}
+// Both opinions of it; only the teacher's while the question is open.
+function opinionsPanel(v, d, row) {
+  const { node, title } = panel(row, '');
+  const values = (m) => d.probabilities(d.shown(), m, d.now());
+  const opinion = (m) => ({ name: d.names[m], look: d.looks[d.names[m]], values: values(m) });
+  const series = () => seenModels(v, d).map(opinion);
+  bars(v, node, { classes: d.classes, truth: () => d.label(d.shown()), series });
+  v.onDraw(() => { title.textContent = v.covered ? `what ${d.names[0]} says there` : 'what they say there'; });
+}
+const seenModels = (v, d) => (v.covered ? [0] : [0, d.student()]);
+
+// ---------------------------------------------------------------- words
+
+function caption(v, d) {
+  const i = d.shown(), k = d.now(), sure = d.isSure(k);
+  const answer = (m) => {
+    const p = d.probabilities(i, m, k);
+    return `${d.names[m]} says ${d.classes[argmax(p)]} (${percent(Math.max(...p))})`;
+  };
+  const all = seenModels(v, d).map(answer).join(', ');
+  const start = `At ${d.spot(d.here())}, image of ${d.classes[d.label(i)]}: ${all}.`;
+  if (!v.covered) return v.caption(`${start} ${mostWords(d, k, sure)}${cloudWords(v, d)}`);
+  const on = d.isMean() ? ` on ${percent(d.means.sure[k] / 255)} of ${d.n} images` : '';
+  return v.caption(`${start} The teacher is ${sure ? '' : 'not '}sure there${on}.`);
+}
+function mostWords(d, k, sure) {
+  const best = d.best(), field = d.field();
+  if (best < 0) return 'The teacher is sure nowhere.';
+  return `Most while the teacher is sure: ${short(field[best])} nats at ${d.spot(d.cellOf(best))}; `
+    + `here ${short(field[k])}${sure ? '' : ', but the teacher is not sure here'}.`;
+}
+function cloudWords(v, d) {
+  if (!v.has('cloud')) return '';
+  const t = v.place.get('frame'), shares = d.cloud(t);
+  const widths = d.axes.map((a, j) => `${a.name} ±${short(inReach(a, shares[j]))} ${a.unit}`).join(', ');
+  return ` The augmentor at step ${v.array('step').data[t]}: ${widths}.`;
+}
+
+function explained(v, d) {
+  if (v.covered) return ['Answer the question first.'];
+  const [disagreement, change, hardness] = d.terms(d.shown(), d.now()).map(([, value]) => short(value));
+  const mostly = d.isMean() ? `, for at least half of the ${d.n} images` : '', w = short(d.weight), T = d.temperature;
+  return [`Disagreement: KL(${d.names[0]} ‖ ${d.names[d.student()]}) of the answers softened at temperature ${T}, `
+      + `times ${T}². Here, for this image: ${disagreement} nats.`,
+    "The teacher's change of mind: the same between its answers on this image and on the untouched one: "
+      + `${change} nats.`,
+    `Hardness = disagreement − ${w} × change = ${disagreement} − ${w} × ${change} = ${hardness} nats: `
+      + 'what the augmentor climbs.',
+    `Sure: its answer on the untouched image still has at least 50 %${mostly}. Over the whole map, `
+      + `the mean disagreement is ${short(mean(d.field()))}, the mean change ${short(mean(d.change()))}.`];
+}
+
+function setup(v) {
+  const d = plane(v);
+  judgeMark(v, d);
+  controls(v, d);
+  const row = rowOf(v.stage);
+  mapPanel(v, d, row);
+  cellPanel(v, d, row);
+  opinionsPanel(v, d, row);
+  v.onDraw(() => caption(v, d));
+  v.explain(() => explained(v, d));
 }
 
 export default { render: view(setup) };

@@ -1,9 +1,10 @@
-// Drawing: a sharp canvas, texts, lines, the looks of roles (colour, hatch, dash, sign), images from bytes, colours of maps.
+// Drawing: a sharp canvas, texts, lines, the looks of roles (colour, hatch, dash, sign), images, colours of maps.
 import { clamp } from '../numbers/basics.js';
 import { SIGNS } from '../numbers/signs.js';
 import { make } from './frame.js';
 
-// A canvas as wide as its parent, sharp on every screen. `draw(ctx, width, height)` on each v.draw; height(width) in CSS pixels.
+// A canvas as wide as its parent, sharp on every screen. `draw(ctx, width, height)` on each v.draw; height(width), both
+// in CSS pixels.
 export function canvas(v, parent, { label = '', height, draw }) {
   const node = make('canvas', { role: 'img', 'aria-label': label }), box = make('div', { class: 'hk-draw' }, node);
   parent.append(box);
@@ -12,7 +13,8 @@ export function canvas(v, parent, { label = '', height, draw }) {
   const api = { node, box, ctx, width: 0, height: 0,
     say(text) { if (text !== spoken) { spoken = text; node.setAttribute('aria-label', text); } } };
   v.onDraw(() => {
-    const wide = Math.floor(box.clientWidth), tall = wide && Math.round(height(wide)), sharp = window.devicePixelRatio || 1;
+    const wide = Math.floor(box.clientWidth), tall = wide && Math.round(height(wide));
+    const sharp = window.devicePixelRatio || 1;
     if (!wide || !tall) return;
     if (node.width !== Math.round(wide * sharp) || node.height !== Math.round(tall * sharp)) {
       node.width = Math.round(wide * sharp);
@@ -134,8 +136,8 @@ const ON_DARK = { '#0072B2': '#3FA2E0', '#000000': '#FFFFFF' };
 export function colourOf(v, look) {
   return (v.colours().dark && ON_DARK[look.color]) || look.color;
 }
-const HATCH = { '/': [[0, 8, 8, 0]], '\\': [[0, 0, 8, 8]], x: [[0, 8, 8, 0], [0, 0, 8, 8]], '+': [[4, 0, 4, 8], [0, 4, 8, 4]],
-  '.': [[3, 4, 5, 4]], o: [[2, 4, 6, 4]], '*': [[4, 1, 4, 7]] };
+const HATCH = { '/': [[0, 8, 8, 0]], '\\': [[0, 0, 8, 8]], x: [[0, 8, 8, 0], [0, 0, 8, 8]],
+  '+': [[4, 0, 4, 8], [0, 4, 8, 4]], '.': [[3, 4, 5, 4]], o: [[2, 4, 6, 4]], '*': [[4, 1, 4, 7]] };
 export function filling(ctx, v, look) {
   const colour = colourOf(v, look), strokes = HATCH[(look.hatch || '')[0]];
   if (!strokes) return colour;
@@ -174,7 +176,7 @@ export function ringed(ctx, v, look, x, y, r = 5) {
 
 // ---------------------------------------------------------------- images and colours of maps
 
-// Images (…,C,H,W) of bytes drawn from an array, grey or colour, never stretched. `at` counts images from the array's start.
+// Images (…,C,H,W) of bytes drawn from an array, grey or colour, never stretched. `at` counts images from its start.
 export function painter(array) {
   const [C, H, W] = array.shape.slice(-3), size = C * H * W, { data } = array, area = H * W;
   const sheet = new OffscreenCanvas(W, H), c = sheet.getContext('2d');
@@ -191,8 +193,9 @@ export function painter(array) {
   return Object.assign(paint, { C, H, W, count: data.length / size });
 }
 
-const VIRIDIS = ('440154470d6048186a482374472d7b4537814240863e49893b528b375b8d33638d2f6b8e2c728e297a8e26828e23898e21918c1f988b1fa08822a785'
-  + '28ae8032b67a3fbc734ec36b5ec96270cf5784d44b98d83eaddc30c2df23d8e219ece51bfde725').match(/../g).map((h) => parseInt(h, 16));
+const VIRIDIS = ('440154470d6048186a482374472d7b4537814240863e49893b528b375b8d33638d2f6b8e2c728e297a8e26828e23898e'
+  + '21918c1f988b1fa08822a78528ae8032b67a3fbc734ec36b5ec96270cf5784d44b98d83eaddc30c2df23d8e219ece51bfde725')
+  .match(/../g).map((h) => parseInt(h, 16));
 const ORANGE_BLUE = [0xD5, 0x5E, 0x00, 0xF7, 0xF7, 0xF7, 0x00, 0x72, 0xB2];
 // Colour of t in [0,1]: viridis for quantities, orange to blue for differences.
 export function tint(t, scale = 'viridis') {

@@ -1,4 +1,5 @@
-// The signs of roles, called as matplotlib calls its markers: corners around (0, 0) for a size of 1, y downwards; 'o' is a circle, no corners.
+// The signs of roles, called as matplotlib calls its markers: corners around (0, 0) for a size of 1, y downwards;
+// 'o' is a circle and has none.
 function star(corners, turn = 0, inner = 1, size = 1.2) {
   return Array.from({ length: corners }, (_, j) => {
     const angle = 2 * Math.PI * (j / corners + turn), far = size * (j % 2 ? inner : 1);
