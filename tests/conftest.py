@@ -1,5 +1,5 @@
 "One place for the paths that tests share."
-import os, subprocess
+import os, shutil, subprocess
 from pathlib import Path
 import pytest
 from lab import chromium_path, open_chromium
@@ -48,3 +48,13 @@ def chromium():
         stop = pytest.fail if os.environ.get('CI') else pytest.skip
         stop('no chromium here, which the browser tests drive; on Debian: apt-get install chromium')
     with open_chromium() as browser: yield browser
+
+
+@pytest.fixture(scope='session')
+def node():
+    "node's path, for JavaScript that needs no page."
+    path = shutil.which('node')
+    if path is None:
+        stop = pytest.fail if os.environ.get('CI') else pytest.skip
+        stop('no node here, which runs the tests of JavaScript without a page; on Debian: apt-get install nodejs')
+    return path

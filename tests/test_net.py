@@ -149,7 +149,7 @@ def in_page(chromium, root, tmp_path_factory):
     "A function that makes a net in a page with nothing but net.js, offline, and gives the numbers that a line of JavaScript makes."
     context, file = chromium.new_context(offline=True), tmp_path_factory.mktemp('net')/'numbers'
     page = context.new_page()
-    script = (root/'hardkd'/'static'/'net.js').read_text()
+    script = (root/'hardkd'/'views'/'net.js').read_text()
     page.set_content(f'<input type="file"><script type="module">{script}\nwindow.makeNet = makeNet</script>')
     page.wait_for_function('() => window.makeNet !== undefined')
 

@@ -106,13 +106,13 @@ def test_pack_of_a_view_into_other_memory_is_in_order():
 
 
 def test_modules_are_one_scope():
-    text = module_text('net', 'push_the_digit')
+    text = module_text('push_the_digit')
     assert not re.search(r'(?m)^import ', text) and len(re.findall(r'(?m)^export ', text)) == 1
     names = re.findall(r'(?m)^(?:async )?(?:const|let|function|class) (\w+)', text)
     assert len(names) == len(set(names)), {n for n in names if names.count(n) > 1}
 
 
-@pytest.mark.parametrize('path', sorted((files('hardkd')/'static').iterdir()), ids=lambda p: p.name)
+@pytest.mark.parametrize('path', sorted(p for p in (files('hardkd')/'views').rglob('*.*') if p.suffix != '.py' and '__pycache__' not in p.parts), ids=lambda p: p.name)
 def test_static_file_can_stand_inside_a_page(path):
     text = path.read_text()
     if path.name.endswith('.js'): assert '</' not in text and '<!--' not in text and 'innerHTML' not in text

@@ -283,7 +283,7 @@ def tools(chromium, root):
     "A page with nothing but warp.js."
     context = chromium.new_context(offline=True)
     page = context.new_page()
-    page.set_content(f"<script type='module'>{(root/'hardkd'/'static'/'warp.js').read_text()}\nObject.assign(window, {{ warped, lookBack }})</script>")
+    page.set_content(f"<script type='module'>{(root/'hardkd'/'views'/'warp.js').read_text()}\nObject.assign(window, {{ warped, lookBack }})</script>")
     page.wait_for_function('() => window.warped !== undefined')
     yield page
     context.close()

@@ -50,7 +50,7 @@ def table_html(
                 f'<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>')
 
 # %% ../../nbs/figures/page.ipynb #fa261f2d
-def page_source(name): return (files('hardkd')/'static'/name).read_text(encoding='utf-8')
+def page_source(name): return (files('hardkd')/'views'/name).read_text(encoding='utf-8')
 
 def fill_template(template, **parts):
     "A template with each {{name}} filled once; what is filled in is not looked at again."

@@ -6,7 +6,7 @@
 __all__ = ['script_json', 'module_text', 'pack', 'question', 'closest', 'View', 'view_models', 'check_run', 'width_axes']
 
 # %% ../../nbs/views/base.ipynb #cf046acb
-import base64, json, re, threading
+import base64, json, posixpath, re, threading
 from pathlib import Path
 import anywidget, torch, traitlets
 import numpy as np
@@ -22,13 +22,24 @@ def script_json(thing):
     "As JSON that may stand inside a script element."
     return json.dumps(thing).replace('<', r'\u003c')
 
+_IMPORT = re.compile(r"(?m)^import ([^;]+?) from '([^']+)';\n")
+
+def _join_module(path, name, texts):
+    "Add to `texts` what the module at `path` imports, each once and before its users, then the module; a page is a text called `name`."
+    if path in texts: return
+    text = page_source(path)
+    if path.endswith('.html'): text = f'const {name} = {script_json(text)};\n'
+    for wanted,other in _IMPORT.findall(text):
+        _join_module(posixpath.normpath(posixpath.join(posixpath.dirname(path), other)), wanted, texts)
+    texts[path] = re.sub(r'(?m)^export (?=async|class|const|function)', '', _IMPORT.sub('', text))
+
 def module_text(
-    *names,  # of modules in hardkd/static, the view's own last
-)->str:      # one ES module
-    "The kit and a view's modules in one scope: imports of each other dropped, only the last default export left."
-    frames = ''.join(f"const {n.upper()} = {script_json(page_source(f'{n}.html'))};\n" for n in ('page', 'fragment'))
-    inner = r'(?m)^import .*\n|^export (?=async|class|const|function)'
-    return frames + '\n'.join(re.sub(inner, '', page_source(f'{n}.js')) for n in ('kit', *names))
+    name:str,  # of a view: 'shift_map' is hardkd/views/shift_map.js
+)->str:        # one ES module
+    "A view's module and all that it imports, depth first, in one scope; only its default export is left."
+    texts = {}
+    _join_module(f'{name}.js', name, texts)
+    return '\n'.join(texts.values())
 
 def pack(
     array,      # tensor or array: 8, 16 or 32 bit integers, or floats (sent in 32 bits)

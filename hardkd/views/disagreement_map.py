@@ -108,7 +108,7 @@ def _field(models, image, motions, temperature):
 
 class DisagreementMap(View):
     "Where teacher and student disagree while the teacher is sure, over two kinds of warps; how far the augmentor goes."
-    _esm = module_text('warp', 'disagreement_map')
+    _esm = module_text('disagreement_map')
 
     def __init__(self,
         teacher:nn.Module,            # (N,C,H,W) → (N,K) logits

@@ -140,7 +140,7 @@ def browser_layers(
     model:nn.Module,      # (N,C,H,W) → (N,K); it stays as it is
     x:Tensor,             # (N,C,H,W) in [0,1], of the page's size
     limit:int=2_000_000,  # most numbers in a page, 4 bytes each
-)->tuple:                 # layers (a list for JSON) and arrays (a dict of float32 arrays), for static/net.js
+)->tuple:                 # layers (a list for JSON) and arrays (a dict of float32 arrays), for views/net.js
     "What a page needs to run a model; a `ValueError` names the first part that it cannot run."
     check_model('model', model), check_images('x', x)
     count = sum(v.numel() for v in model.state_dict().values())

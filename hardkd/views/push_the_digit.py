@@ -96,7 +96,7 @@ def push_figure(
 # %% ../../nbs/views/push_the_digit.ipynb #46567975
 class PushTheDigit(View):
     "One image under your hand, or one that you draw: how far until a student changes its mind and the teacher does not?"
-    _esm = module_text('warp', 'net', 'push_the_digit')
+    _esm = module_text('push_the_digit')
 
     def __init__(self,
         teacher:nn.Module,     # (N,C,H,W) → (N,K) logits
