@@ -88,7 +88,7 @@ def test_numbers_know_no_page(modules):
 
 
 def test_every_view_is_one_module_without_double_names(modules):
-    from hardkd.kit import module_text
+    from hardkd.views.base import module_text
     views = [p for p, text in modules.items() if '\nexport default ' in text]
     assert len(views) >= 11 and all('/' not in p for p in views)
     for path in views:
@@ -100,7 +100,7 @@ def test_every_view_is_one_module_without_double_names(modules):
 
 
 def test_javascript_accepts_every_module(modules, node, tmp_path):
-    from hardkd.kit import module_text
+    from hardkd.views.base import module_text
     views = {p: module_text(p.removesuffix('.js')) for p, text in modules.items() if '\nexport default ' in text}
     for path, text in [*modules.items(), *((f'joined_{p}', t) for p, t in views.items())]:
         file = tmp_path/path.replace('/', '_').replace('.js', '.mjs')

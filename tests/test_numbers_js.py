@@ -82,7 +82,7 @@ def likeliest():
 def signs():
     "Which signs `LOOKS` and `looks` give, and the shape of each in matplotlib, on a grid, y downwards."
     from matplotlib.markers import MarkerStyle
-    from hardkd.kit import LOOKS, looks
+    from hardkd.figures.style import LOOKS, looks
     used = {look['marker'] for look in looks([*LOOKS, *map(str, range(60))]).values()}
     side = 60
     shapes = {}

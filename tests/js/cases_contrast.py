@@ -1,6 +1,6 @@
 "How light the colours of roles are, by matplotlib's reading of them."
 from matplotlib.colors import to_rgb
-from hardkd import LOOKS
+from hardkd.figures.style import LOOKS
 
 
 def cases_contrast():

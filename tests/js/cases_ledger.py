@@ -1,6 +1,7 @@
 "Running means, weighed terms and marks as `ledger_figure` and `LossLedger` have them."
 import numpy as np
-from hardkd import LossLedger, ledger_figure
+from hardkd import LossLedger
+from hardkd.views.loss_ledger import ledger_figure
 
 
 def made_up(turns=60, price=.7):

@@ -1,6 +1,6 @@
 "A plane of warps by torch and the library: means, the best cell of those that count, the reach of an axis."
 import torch
-from hardkd import plane_axes
+from hardkd.views.disagreement_map import plane_axes
 
 
 def cases_planes():
