@@ -15,7 +15,8 @@ _names = {
     'weights': 'pretrained pretrained_names save_pretrained',
     'losses': 'agreement disagreement kd_loss soften',
     'run': 'Batch NotFinite Run',
-    'train': 'Player Referee StudentLoss fit one_cycle play',
+    'players': 'Player Referee',
+    'train': 'StudentLoss fit one_cycle play',
     'shift': 'equivariance_error invariance_error shift_batch shift_map shifted_views translate',
     'augmentor': 'Augmentor BatchTransform Compose',
     'spatial': 'GENERATORS SpatialAugmentor warp',
@@ -55,7 +56,8 @@ if TYPE_CHECKING:
     from .weights import pretrained, pretrained_names, save_pretrained
     from .losses import agreement, disagreement, kd_loss, soften
     from .run import Batch, NotFinite, Run
-    from .train import Player, Referee, StudentLoss, fit, one_cycle, play
+    from .players import Player, Referee
+    from .train import StudentLoss, fit, one_cycle, play
     from .shift import equivariance_error, invariance_error, shift_batch, shift_map, shifted_views, translate
     from .augmentor import Augmentor, BatchTransform, Compose
     from .spatial import GENERATORS, SpatialAugmentor, warp

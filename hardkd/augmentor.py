@@ -12,12 +12,12 @@ from typing import Any, Protocol, runtime_checkable, Self
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
-from .core.checks import check_images, check_number, check_one_of, refuse
+from .core.checks import check_images, check_number, check_one_of, refused
 from .core.seeds import keep_random_state, seed_everything, seed_of
 
 # %% ../nbs/core/augmentor.ipynb #e009b06b
 class Augmentor(nn.Module):
-    "Makes images from images: `draw` gives the chance in a batch, `forward` does what the noise says. The rest may stay as it is here."
+    "Makes images from images: `draw` gives the chance in a batch, `forward` does what it says."
     def draw(self,
         n:int,                                # images
         generator:torch.Generator|None=None,  # on the CPU
@@ -62,10 +62,8 @@ class Augmentor(nn.Module):
         "A copy that no longer learns: the baseline that every learned augmentor must beat."
         return copy.deepcopy(self).requires_grad_(False)
 
-def learns(
-    augmentor:Any,  # as in `as_augmentor`, or None
-)->bool:
-    "Whether a parameter of it wants a gradient."
+def learns(augmentor:Any)->bool:
+    "Whether a parameter of something that makes images wants a gradient."
     return isinstance(augmentor, nn.Module) and any(p.requires_grad for p in augmentor.parameters())
 
 # %% ../nbs/core/augmentor.ipynb #37d242c2
@@ -79,8 +77,10 @@ def noise_for(
     "The images checked, and their noise: as given, or drawn."
     check_images('x', x)
     if noise is None: return augmentor.draw(len(x), generator).to(x.device)
-    if not isinstance(noise, Tensor): refuse('noise', type(noise).__name__, f'tensors of shape {(len(x), columns)}', TypeError)
-    if noise.shape != (len(x), columns): refuse('noise', f'shape {tuple(noise.shape)}', str((len(x), columns)))
+    shape = (len(x), columns)
+    if not isinstance(noise, Tensor):
+        raise refused('noise', type(noise).__name__, f'tensors of shape {shape}', TypeError)
+    if noise.shape != shape: raise refused('noise', f'shape {tuple(noise.shape)}', str(shape))
     return noise
 
 def softplus_parameter(
@@ -123,7 +123,8 @@ class PerImage(Augmentor):
         transform:Any,  # (C,H,W) in [0,1] -> the same, such as torchvision's `v2.RandomAffine(10)`
     ):
         super().__init__()
-        if not callable(transform): refuse('augmentor', type(transform).__name__, 'functions of an image', TypeError)
+        if not callable(transform):
+            raise refused('augmentor', type(transform).__name__, 'functions of an image', TypeError)
         self.transform = transform
 
     def draw(self, n:int, generator:torch.Generator|None=None)->Tensor:  # (n,1) whole numbers
@@ -158,18 +159,16 @@ def as_augmentor(
 
 # %% ../nbs/core/augmentor.ipynb #dd11b1a7
 class BatchTransform(Augmentor):
-    "A transform of a whole batch with labels, such as torchvision's MixUp and CutMix, as a fixed augmentor; the labels are dropped."
+    "A transform of a batch with labels, such as torchvision's MixUp and CutMix, as a fixed augmentor without labels."
     def __init__(self,
         transform:Any,  # (images (N,C,H,W), labels (N,)) -> (images, ...), such as `v2.MixUp(num_classes=10)`
     ):
         super().__init__()
-        if not callable(transform): refuse('transform', type(transform).__name__, 'functions of images and labels', TypeError)
+        if not callable(transform):
+            raise refused('transform', type(transform).__name__, 'functions of images and labels', TypeError)
         self.transform = transform
 
-    def draw(self,
-        n:int,                                # images
-        generator:torch.Generator|None=None,  # on the CPU
-    )->Tensor:                                # (n,1) whole numbers below 2^24, on the CPU
+    def draw(self, n:int, generator:torch.Generator|None=None)->Tensor:   # (n,1) whole numbers below 2^24
         "Seeds; the first of a batch is used."
         return torch.randint(2**24, (check_number('n', n, 1, whole=True), 1), generator=generator).float()
 
@@ -184,14 +183,13 @@ class BatchTransform(Augmentor):
             seed_everything(int(noise[0,0]))
             made = self.transform(x, torch.zeros(len(x), dtype=torch.long, device=x.device))
         if not isinstance(made, tuple|list):
-            refuse('transform', f'one that gives {type(made).__name__}', '(images, labels)', TypeError)
+            raise refused('transform', f'one that gives {type(made).__name__}', '(images, labels)', TypeError)
         images = made[0]
-        if images.shape != x.shape: refuse('transform', f'images of shape {tuple(images.shape)}', str(tuple(x.shape)))
+        if images.shape != x.shape:
+            raise refused('transform', f'images of shape {tuple(images.shape)}', str(tuple(x.shape)))
         return check_images('transform', images)
 
-    def describe(self,
-        x:Tensor|None=None,  # not looked at
-    )->str:
+    def describe(self, x:Tensor|None=None)->str:
         "The transform's own words."
         return repr(self.transform)
 
@@ -202,18 +200,15 @@ class Compose(Augmentor):
         *parts:nn.Module,  # augmentors; the first is applied first
     ):
         super().__init__()
-        if not parts: refuse('parts', 'none', 'one augmentor or more')
+        if not parts: raise refused('parts', 'none', 'one augmentor or more')
         for p in parts:
             if not (isinstance(p, nn.Module) and isinstance(p, CanDraw)):
-                allowed = 'modules with `draw`, such as MixAugmentor and BatchTransform'
-                refuse('parts', type(p).__name__, allowed, TypeError)
-        self.parts = nn.ModuleList(as_augmentor(p) for p in parts)
-        self.columns = [p.draw(1, torch.Generator().manual_seed(0)).shape[1] for p in self.parts]
+                raise refused('parts', type(p).__name__, 'modules with `draw`, such as MixAugmentor', TypeError)
+        augmentors = [as_augmentor(p) for p in parts]
+        self.parts:Any = nn.ModuleList(augmentors)
+        self.columns = [a.draw(1, torch.Generator().manual_seed(0)).shape[1] for a in augmentors]
 
-    def draw(self,
-        n:int,                                # images
-        generator:torch.Generator|None=None,  # on the CPU
-    )->Tensor:                                # (n,k), on the CPU: the columns of the first part, of the second, ...
+    def draw(self, n:int, generator:torch.Generator|None=None)->Tensor:   # (n,k): the columns of all
         "The chance of all parts."
         return torch.cat([p.draw(n, generator) for p in self.parts], 1)
 
@@ -241,11 +236,9 @@ class Compose(Augmentor):
         size:tuple=(28,28),  # height and width of the images, pixels
     )->dict:                 # name -> (factor, unit), each name also with the number of its part
         "What a width of 1 is, of all parts."
-        units = {}
+        units:dict = {}
         for i,part in enumerate(self.parts, 1):
-            for name,unit in part.units(size).items():
-                units[name] = unit
-                units[f'{i} {name}'] = unit
+            for name,unit in part.units(size).items(): units |= {name: unit, f'{i} {name}': unit}
         return units
 
     def describe(self,

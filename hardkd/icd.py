@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.distributed import is_available, is_initialized
 from .core.checks import check_images, check_number, refuse
 from .models import device_of, evaluating, last_linear, pooled, captured
+from .players import Term
 from .shift import shifted_views
 
 # %% ../nbs/11_icd.ipynb #ef37d9ba
@@ -139,7 +140,7 @@ def _width(name, model, x, layer):
     if layer not in seen: refuse(name, f'{layer!r}, which was not called', 'modules that are called')
     return layer, 1, pooled(seen[layer][1], layer).shape[1]
 
-class ICDTerm(nn.Module):
+class ICDTerm(Term):
     "ICD in the loop: `distill(..., term=ICDTerm(teacher, student, data.x))`. With an augmentor each model's hard images face the other's clean ones."
     def __init__(self,
         teacher:nn.Module,           # any classifier

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 import torch
 from torch import Tensor, nn
+from .core.seeds import Stream
 from .data import Images, to_bytes
 from .models import device_of, evaluating
 from .losses import disagreement, soften
@@ -44,10 +45,11 @@ class Batch:
 # %% ../nbs/core/run.ipynb #7c02896c
 class NotFinite(FloatingPointError):
     "A loss was infinite or not a number: training stopped before the step was taken; `.run` is the run so far."
+    run:Any = None
 
 # %% ../nbs/core/run.ipynb #530a224f
 class Trace:
-    "A fixed handful of images as the augmentor renders them at each recorded step, with what teacher and student say of them."
+    "A few images as the augmentor renders them at each recorded step, with what teacher and student say of them."
     def __init__(self,
         probe:Images,          # the images to watch
         augmentor:Any,         # as in `as_augmentor`, or None
@@ -62,7 +64,7 @@ class Trace:
         self.temperature = temperature
         self.look = look
         self.frames:list = []
-        self.batch = Batch(probe.x, probe.y, (seed, 2))
+        self.batch = Batch(probe.x, probe.y, (seed, Stream.TRACE))
 
     def record(self,
         step:int,                # the student's
@@ -91,8 +93,8 @@ class Trace:
         return frame
 
     def state_dict(self)->dict:
-        """All frames: step (T,), images (T,n,C,H,W) bytes, teacher and student (T,n,K) bytes of probability, disagreement (T,n),
-        right on the images as they are (T,n), widths (T,G)."""
+        """All frames: step (T,), images (T,n,C,H,W) bytes, teacher and student (T,n,K) bytes of probability,
+        disagreement (T,n), right on the images as they are (T,n), widths (T,G)."""
         if not self.frames: return {}
         return {name: torch.stack([frame[name] for frame in self.frames]) for name in self.frames[0]}
 
@@ -101,7 +103,7 @@ class Trace:
         self.frames = [dict(zip(tensors, values)) for values in zip(*tensors.values())]
 
     def result(self)->dict:
-        "What a run keeps: all frames; the probe's x (n,C,H,W), y (n,), classes; the noise (n,k) that all frames were made with."
+        "What a run keeps: all frames; the probe's x (n,C,H,W), y (n,), classes; the noise (n,k) of all frames."
         kept = self.state_dict() | dict(x=self.probe.x, y=self.probe.y, classes=self.probe.classes)
         if self.augmentor is not None: kept['noise'] = self.batch.noise(self.augmentor)
         return kept
