@@ -1,5 +1,5 @@
 // One image seen through an affine map, as hardkd.spatial.warp does it: straight lines between four pixels, black
-// outside. from: bytes of (C,H,W); back: [a, b, c, d, e, f], pixel (x, y) looks at (ax + by + c, dx + ey + f), in pixels;
+// outside. from: bytes of (C,H,W); back: [a, b, c, d, e, f], pixel (x, y) looks at (ax + by + c, dx + ey + f) (pixels);
 // out: bytes.
 export function warped(from, [C, H, W], back, out) {
   const [a, b, c, d, e, f] = back;
