@@ -9,7 +9,7 @@ __all__ = ['TEACHER', 'STUDENT', 'AUGMENTOR', 'LOOKS', 'looks', 'figure_png', 'i
 
 # %% ../nbs/02_kit.ipynb #faf991a7
 import base64, html, io, itertools, json, platform, posixpath, re, sys, textwrap, threading
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.resources import files
 from pathlib import Path
@@ -340,6 +340,7 @@ def table_html(
                 f'<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>')
 
 # %% ../nbs/02_kit.ipynb #fa261f2d
+@cache
 def _static(name): return (files('hardkd')/'views'/name).read_text(encoding='utf-8')
 
 def _filled(template, **parts):
@@ -369,14 +370,22 @@ def _json(thing):
 
 _IMPORT = re.compile(r"(?m)^import ([^;]+?) from '([^']+)';\n")
 
-def _join_module(path, name, texts):
-    "Add to `texts` what the module at `path` imports, each once and before its users, then the module; a page is a text called `name`."
+@cache
+def _module_parts(path):
+    "What the module at `path` imports, [(names, path)], and its text without imports and exports."
+    text, folder = _static(path), posixpath.dirname(path)
+    imports = [(names, posixpath.normpath(posixpath.join(folder, other))) for names,other in _IMPORT.findall(text)]
+    return imports, re.sub(r'(?m)^export (?=async|class|const|function)', '', _IMPORT.sub('', text))
+
+def _join_module(path, names, texts):
+    "Add to `texts` what the module at `path` imports, each once, then the module; an .html is a text called `names`."
     if path in texts: return
-    text = _static(path)
-    if path.endswith('.html'): text = f'const {name} = {_json(text)};\n'
-    for wanted,other in _IMPORT.findall(text):
-        _join_module(posixpath.normpath(posixpath.join(posixpath.dirname(path), other)), wanted, texts)
-    texts[path] = re.sub(r'(?m)^export (?=async|class|const|function)', '', _IMPORT.sub('', text))
+    if path.endswith('.html'):
+        texts[path] = f'const {names} = {_json(_static(path))};\n'
+        return
+    imports, text = _module_parts(path)
+    for wanted,other in imports: _join_module(other, wanted, texts)
+    texts[path] = text
 
 def module_text(
     name:str,  # of a view: 'shift_map' is hardkd/views/shift_map.js
