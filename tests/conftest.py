@@ -1,5 +1,5 @@
 "One place for the paths that tests share."
-import base64, json, os, shutil, subprocess
+import base64, importlib.util, json, os, shutil, subprocess
 from pathlib import Path
 import pytest
 from lab import chromium_path, open_chromium
@@ -52,8 +52,10 @@ def chromium():
 
 @pytest.fixture(scope='session')
 def node():
-    "node's path, for JavaScript that needs no page."
-    path = shutil.which('node')
+    "node's path, for JavaScript that needs no page: this machine's, or the one that playwright brings."
+    spec = importlib.util.find_spec('playwright')
+    brought = Path(spec.origin).parent/'driver'/'node' if spec else Path('node')
+    path = shutil.which('node') or (str(brought) if brought.exists() else None)
     if path is None:
         stop = pytest.fail if os.environ.get('CI') else pytest.skip
         stop('no node here, which runs the tests of JavaScript without a page; on Debian: apt-get install nodejs')
