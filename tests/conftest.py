@@ -1,5 +1,5 @@
 "One place for the paths that tests share."
-import os, shutil, subprocess
+import base64, importlib.util, json, os, shutil, subprocess
 from pathlib import Path
 import pytest
 from lab import chromium_path, open_chromium
@@ -52,9 +52,31 @@ def chromium():
 
 @pytest.fixture(scope='session')
 def node():
-    "node's path, for JavaScript that needs no page."
-    path = shutil.which('node')
+    "node's path, for JavaScript that needs no page: this machine's, or the one that playwright brings."
+    spec = importlib.util.find_spec('playwright')
+    brought = Path(spec.origin).parent/'driver'/'node' if spec else Path('node')
+    path = shutil.which('node') or (str(brought) if brought.exists() else None)
     if path is None:
         stop = pytest.fail if os.environ.get('CI') else pytest.skip
         stop('no node here, which runs the tests of JavaScript without a page; on Debian: apt-get install nodejs')
     return path
+
+
+@pytest.fixture(scope='session')
+def javascript(node, tmp_path_factory):
+    "javascript('net.js', line, **values): what a line makes of the values with a module of hardkd/views that needs no page."
+    folder = tmp_path_factory.mktemp('node')
+    (folder/'package.json').write_text('{"type": "module"}')      # so that .js is a module for node
+    shutil.copytree(ROOT/'hardkd'/'views', folder/'views', ignore=shutil.ignore_patterns('*.py', '__pycache__'))
+    shutil.copy(ROOT/'tests'/'js'/'evaluate.mjs', folder)
+    typed = lambda a: dict(kind=str(a.dtype), base64=base64.b64encode(a.tobytes()).decode())
+    process = subprocess.Popen([node, folder/'evaluate.mjs'], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=folder)
+    def evaluate(module, line, **values):
+        request = dict(module=f'./views/{module}', values=values, line=line)
+        print(json.dumps(request, default=typed), file=process.stdin, flush=True)
+        answer = json.loads(process.stdout.readline())
+        if 'error' in answer: raise RuntimeError(answer['error'])
+        return answer['value']
+    yield evaluate
+    process.stdin.close()
+    process.wait(20)

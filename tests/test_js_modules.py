@@ -107,3 +107,32 @@ def test_javascript_accepts_every_module(modules, node, tmp_path):
         file.write_text(text)
         done = subprocess.run([node, '--check', file], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
+
+
+# --- how they are written
+
+def test_lines_are_not_wide(modules):
+    wide = {path: [i for i, line in enumerate(text.split('\n'), 1) if len(line) > 120] for path, text in modules.items()}
+    assert not any(wide.values()), wide
+
+
+def functions(text):
+    "(name, lines) of what stands at the left edge and ends there."
+    head = r'(?m)^(?:export )?(?:async )?(?:function (\w+)|(?:const|let) (\w+) = .*\{$)[\s\S]*?^\};?$'
+    return [(m[1] or m[2], m[0].count('\n')+1) for m in re.finditer(head, text)]
+
+
+def test_functions_are_short_and_a_view_is_put_together_from_panels(modules):
+    "Tables of operations are no functions."
+    assert functions('function a() {\n  b();\n}\n') == [('a', 3)]
+    for path, text in modules.items():
+        long = [(name, lines) for name, lines in functions(text) if lines > 40 and name != 'OPS']
+        assert not long, (path, long)
+        assert '\nexport default ' not in text or dict(functions(text))['setup'] < 40, path
+
+
+def test_views_have_no_colours_of_their_own(modules):
+    "They come from Python's looks, from the theme, or from the kit's palette."
+    for path, text in modules.items():
+        if path.startswith('kit/'): continue
+        assert not re.search(r'#[0-9a-fA-F]{3,8}\b|rgba?\(', text), path

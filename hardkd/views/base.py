@@ -7,6 +7,7 @@ __all__ = ['script_json', 'module_text', 'pack', 'question', 'closest', 'View', 
 
 # %% ../../nbs/views/base.ipynb #cf046acb
 import base64, json, posixpath, re, threading
+from functools import cache
 from pathlib import Path
 import anywidget, torch, traitlets
 import numpy as np
@@ -24,14 +25,22 @@ def script_json(thing):
 
 _IMPORT = re.compile(r"(?m)^import ([^;]+?) from '([^']+)';\n")
 
-def _join_module(path, name, texts):
-    "Add to `texts` what the module at `path` imports, each once and before its users, then the module; a page is a text called `name`."
+@cache
+def _module_parts(path):
+    "What the module at `path` imports, [(names, path)], and its text without imports and exports."
+    text, folder = page_source(path), posixpath.dirname(path)
+    imports = [(names, posixpath.normpath(posixpath.join(folder, other))) for names,other in _IMPORT.findall(text)]
+    return imports, re.sub(r'(?m)^export (?=async|class|const|function)', '', _IMPORT.sub('', text))
+
+def _join_module(path, names, texts):
+    "Add to `texts` what the module at `path` imports, each once, then the module; an .html is a text called `names`."
     if path in texts: return
-    text = page_source(path)
-    if path.endswith('.html'): text = f'const {name} = {script_json(text)};\n'
-    for wanted,other in _IMPORT.findall(text):
-        _join_module(posixpath.normpath(posixpath.join(posixpath.dirname(path), other)), wanted, texts)
-    texts[path] = re.sub(r'(?m)^export (?=async|class|const|function)', '', _IMPORT.sub('', text))
+    if path.endswith('.html'):
+        texts[path] = f'const {names} = {script_json(page_source(path))};\n'
+        return
+    imports, text = _module_parts(path)
+    for wanted,other in imports: _join_module(other, wanted, texts)
+    texts[path] = text
 
 def module_text(
     name:str,  # of a view: 'shift_map' is hardkd/views/shift_map.js

@@ -362,16 +362,15 @@ function explanationOf(v, d) {
   return [
     ...d.shown().map((s) => `${names[s]}: tail length of image ${i} = mean of |f(moved) − f(unmoved)| over its `
       + `${shifts.length - 1} copies / mean of |f(unmoved) − f(another, unmoved)| = ${short(d.tail(s, 1, i))}; `
-      + `the teacher's ${short(d.tail(s, 0, i))}. `
-      + `Pair gap = 1 − cos(teacher, ${names[s]}) = ${short(d.gap(s, i))}; `
+      + `the teacher's ${short(d.tail(s, 0, i))}. Pair gap = 1 − cos(teacher, ${names[s]}) = ${short(d.gap(s, i))}; `
       + `mean over ${d.n} images ${short(d.gaps(s))}.`),
     'Lengths and gaps are measured in all directions of the features; the plane shows two of them.',
     runs ? 'The plane holds the two directions in which teacher and student spread most at the last moment: '
       + `${d.shown().map((s) => `${percent(spread[s - 1])} of the spread (${names[s]})`).join(', ')}; `
       + 'it stays the same for all moments.'
       : "The plane holds the two directions in which the teacher's features spread most, "
-      + `${percent(spread[d.one() - 1])} of the spread; `
-      + "a student's features come into the teacher's space by ridge regression on unmoved images."];
+      + `${percent(spread[d.one() - 1])} of the spread; a student's features come into the teacher's space by ridge `
+      + 'regression on unmoved images.'];
 }
 
 function setup(v) {

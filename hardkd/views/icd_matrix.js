@@ -409,9 +409,8 @@ function explanationOf(v, m) {
     + `teachers. The term that weighs most, image ${at[j]}: ${c}·(ln ${c} − ln ${fourFigures(rows[k][j])}) = `
     + `${fourFigures(parts[j])}; all together ${fourFigures(penalty[k])}.`,
     `All entries equal: contrast ln ${B} = ${fourFigures(Math.log(B))}. Cosines end at 1 and −1, so at scale `
-    + `${fourFigures(s)} it never falls below `
-    + `ln(1 + ${B - 1}·e^(−2·${fourFigures(s)})) = ${fourFigures(leastContrast(B, s))}; `
-    + 'where the others are at right angles (cosine 0) it is '
+    + `${fourFigures(s)} it never falls below ln(1 + ${B - 1}·e^(−2·${fourFigures(s)})) = `
+    + `${fourFigures(leastContrast(B, s))}; where the others are at right angles (cosine 0) it is `
     + `ln(1 + ${B - 1}·e^(−${fourFigures(s)})) = ${fourFigures(rightAngledContrast(B, s))}.`,
     `The bias ${fourFigures(v.place.get('bias'))} is added to all ${B * B} entries; a softmax only knows differences, `
     + 'so contrast and penalty stay, and its gradient is 0.',

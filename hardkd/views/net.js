@@ -1,7 +1,7 @@
 // A small network that runs in a page, without Python: what hardkd.models.browser_layers wrote, in float32.
 //
-// layers: [{name, op, of: [names], input, shape, ...}, ...], in the order in which they run. The first is the image, the
-//   last the answer. For one image, `shape` is what comes out, `input` how the first of `of` is seen, e.g. [C,H,W].
+// layers: [{name, op, of: [names], input, shape, ...}, ...], in the order in which they run. The first is the image,
+//   the last the answer. For one image, `shape` is what comes out, `input` how the first of `of` is seen, e.g. [C,H,W].
 // arrays: {name: Float32Array}. The `weight` and `bias` of a layer are names of arrays.
 
 const count = shape => shape.reduce((a, b) => a * b, 1)
@@ -163,10 +163,11 @@ export function makeNet(layers, arrays) {
   const image = made[layers[0].name], answer = made[layers.at(-1).name]
   return {
     run(x, n = x.length / image.length) {
-      if (x.length !== n * image.length) throw new Error(`x: got ${x.length} numbers, allowed are ${n} x ${image.length}`)
+      const size = image.length, wanted = `${n} x ${size}`
+      if (x.length !== n * size) throw new Error(`x: got ${x.length} numbers, allowed are ${wanted}`)
       const logits = new Float32Array(n * answer.length)
       for (let i = 0; i < n; i++) {
-        image.set(x.subarray(i * image.length, (i + 1) * image.length))
+        image.set(x.subarray(i * size, (i + 1) * size))
         for (const step of steps) step()
         logits.set(answer, i * answer.length)
       }

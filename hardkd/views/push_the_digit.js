@@ -415,11 +415,9 @@ function explanationOf(v, p) {
   const verdict = !v.covered && moved && unmoved ? `: ${p.isBreak(move) ? 'a break' : 'no break'}` : '';
   return [
     `Each pixel (x, y) shows what stood at c + R(−${place.get('turn')}°)·((x, y) − c − ${written(move)}) / `
-    + `${place.get('scale') / 100}, `
-    + 'with c the middle: straight lines between four pixels, black outside.',
+    + `${place.get('scale') / 100}, with c the middle: straight lines between four pixels, black outside.`,
     `A break: ${p.nameOf(p.student())}'s likeliest class is another than for the unmoved image, the teacher's is `
-    + 'the same. '
-    + `Here: ${course(p.student())}, ${course(0)}${verdict}.`,
+    + `the same. Here: ${course(p.student())}, ${course(0)}${verdict}.`,
     `The search goes outwards ring by ring: all moves of length 1 (rounded), then 2, up to ${p.reach}; `
     + `${p.moves.length - 1} in all, the shortest first.`,
     ...why];

@@ -276,14 +276,14 @@ function wayExplained(v, s) {
   const length = (g) => short(v.array('length').data[s.image() * levels.length + g]);
   return {
     learned: () => `Learned: z = μ + k·σ·move(x), k from ${stops.learned[0]} to ${stops.learned[last]}; move(x) is `
-      + 'the augmentor says for this image, without its scatter. Where all levels move by 1 × its root mean square is '
+      + 'what the augmentor says for this image, without its scatter. '
+      + 'Where all levels move by 1 × its root mean square is '
       + `${moving.learned.map((g) => `${length(g)} sd in ${levels[g]}`).join(', ')}; `
       + 'a moved coarse group changes what the finer ones see.',
     drawn: () => `Random: z = μ + k·σ·d, k from ${withSign(stops.drawn[0])} to ${withSign(stops.drawn[last])}; `
       + 'd is drawn once for each image and scaled to root mean square 1 in each latent group.',
     swap: () => "Swap: z = the other image's μ in the levels that are ticked; finer levels that are not are read off "
-      + 'the own image again, '
-      + 'given the new coarser ones.',
+      + 'the own image again, given the new coarser ones.',
   }[s.way()]();
 }
 function explanationOf(v, s) {
@@ -292,8 +292,7 @@ function explanationOf(v, s) {
   const shares = counts.map(([, , only, tries], g) => share(only, tries, g)).join(', ');
   return [
     'A latent group z has a posterior, read off the image, with mean μ, and a prior, known from the coarser ones, with '
-    + 'standard deviation σ; '
-    + 'a level holds one or more of them. The reconstruction takes z = μ in all.',
+    + 'standard deviation σ; a level holds one or more of them. The reconstruction takes z = μ in all.',
     wayExplained(v, s),
     'A model changes its mind when its likeliest class is another one than for the reconstruction. '
     + `Only ${s.studentName()}, of ${counts[0][3]} tries a level: ${shares}.`];

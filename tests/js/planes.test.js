@@ -11,6 +11,7 @@ test('the mean of all images, cell by cell', () => {
 test('the cell with the most, where the teacher is sure', () => {
   assert.equal(bestCell(Float32Array.from(fields[0]), (k) => sure[k]), best);
   assert.equal(bestCell(fields[0], () => false), -1);
+  assert.equal(bestCell([1, 3, 3], () => true), 1, 'the first of the largest, as torch');
 });
 test('a part of the reach, in the unit of its axis', () => {
   assert.deepEqual(axes.map((a) => a.unit), ['px', '%']);
