@@ -3,11 +3,17 @@
 Kept by hand (nbdev leaves it alone). `from hardkd import *` gives what a user of the library types: the names below.
 Each is loaded when it is first asked for, with the module that it stands in; everything else is reached by its module
 (`hardkd.experiments.comparison.compare`). `import hardkd` by itself loads nothing heavy.
+
+Import hardkd before torch: threads of torch that wait for each other then sleep instead of spinning, so that a busy
+process beside them does not make a run many times slower. torch reads this once, when it is loaded.
 """
+import os, sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 __version__ = '0.1.0'
+
+if 'torch' not in sys.modules: os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
 _names = {
     'data': 'Images digits fashion idx_set images_from_bytes in_memory vision_set',

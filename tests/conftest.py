@@ -5,6 +5,7 @@ import pytest
 from lab import chromium_path, open_chromium
 
 os.environ.setdefault('MPLBACKEND', 'Agg')   # also for the processes that tests start
+os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')   # before a test loads torch: see hardkd/__init__.py
 if 'PYTEST_XDIST_WORKER' in os.environ: os.environ['OMP_NUM_THREADS'] = '1'   # one core for each of pytest's workers: threads of two that share cores wait for each other
 ROOT = Path(__file__).resolve().parents[1]
 UNTRACKED = {'.git', 'build', 'dist', '__pycache__', '.ipynb_checkpoints', '.pytest_cache', '.hypothesis', '.venv',
