@@ -1,5 +1,5 @@
 "What must be true of the files of this project."
-import ast, configparser, hashlib, inspect, io, json, re, subprocess, sys, zipfile
+import ast, configparser, hashlib, inspect, io, json, os, re, subprocess, sys, zipfile
 from importlib import import_module
 from pathlib import Path
 import numpy as np
@@ -40,10 +40,18 @@ def test_notebook_is_a_lesson(path):
     assert re.match(r'# .+\n\n> .+', cells[0][1]), 'title and subtitle first'
     assert len({c['id'] for c in json.loads(path.read_text())['cells']}) == len(cells)
     exported = [source for _, source in cells if source.startswith('#| default_exp')]
-    assert exported == [] or (ROOT/'hardkd'/f"{exported[0].split()[-1].replace('.', '/')}.py").exists()
+    assert exported == [] or (ROOT/'hardkd'/f"{exported[0].split()[2].replace('.', '/')}.py").exists()
     assert cells[-1][0] == 'code' and cells[-1][1].startswith('#| hide\n') and 'nbdev.nbdev_export()' in cells[-1][1]
     for picture in re.findall(r'\]\((images/[^)]+)\)', '\n'.join(s for _, s in cells)):
         assert (ROOT/'nbs'/picture).exists(), picture
+
+
+@each_lesson
+def test_lesson_imports_hardkd_before_torch(path):
+    "So that torch's threads wait without spinning, see hardkd/__init__.py."
+    code = '\n'.join(''.join(c['source']) for c in json.loads(path.read_text())['cells'] if c['cell_type'] == 'code')
+    imported = re.findall(r'(?m)^(?:import|from) (hardkd|torch|torchvision|accelerate)\b', code)
+    assert imported[0] == 'hardkd'
 
 
 def changes_after(command, project):
@@ -107,6 +115,29 @@ def test_import_is_light():
     times = [float(subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True).stdout)
              for _ in range(3)]
     assert min(times) <= 0.3
+
+
+THREADS = """
+import os, sys{first}
+import hardkd
+import torch
+print(os.environ.get('OMP_WAIT_POLICY'), [r['advice'] for r in hardkd.doctor().to_frame() if r['what'].startswith('threads')][0])
+"""
+
+
+@pytest.mark.parametrize('first, given, policy, advice', [
+    ('', None, 'PASSIVE', ''),                                     # the usual case
+    ('', 'ACTIVE', 'ACTIVE', 'import hardkd before torch'),        # somebody's own wish stands
+    (', torch', None, 'None', 'import hardkd before torch'),       # too late: the doctor says so
+    (', torch; torch.set_num_threads(1)', None, 'None', ''),       # one thread waits for nobody
+])
+def test_threads_wait_without_spinning(first, given, policy, advice):
+    env = {k: v for k, v in os.environ.items() if k not in ('OMP_WAIT_POLICY', 'OMP_NUM_THREADS')}
+    env |= dict(OMP_NUM_THREADS='2') | ({} if given is None else dict(OMP_WAIT_POLICY=given))
+    done = subprocess.run([sys.executable, '-c', THREADS.format(first=first)], capture_output=True, text=True, env=env)
+    assert done.returncode == 0, done.stderr
+    found, _, told = done.stdout.strip().partition(' ')
+    assert found == policy and (advice in told if advice else told == '')
 
 
 # --- files

@@ -5,7 +5,7 @@ import pytest, torch
 from torch import nn
 from matplotlib.figure import Figure
 import hardkd, hardkd.run, hardkd.spatial, hardkd.views.augmentor_cloud, hardkd.views.base, hardkd.views.hard_scrub
-from hardkd import Images, accuracy, curves, html_page, mlp, predict, pretrained, shift_batch
+from hardkd import Images, accuracy, curves, html_page, mlp, predict, pretrained, shift_batch, widths_figure
 from hardkd.data import to_bytes
 from hardkd.views import doctor as doctor_room
 from hardkd.views.base import View
@@ -54,6 +54,20 @@ def test_page_is_one_file_without_addresses(name, which, tmp_path):
 @each_view_of_both
 def test_view_stays_small(name, which):
     assert sum(len(a['data']) for a in made(name, which).arrays.values()) <= 5.5e6
+
+
+def test_one_page_has_one_look_for_a_name():
+    "On the page of a demo or a lesson: a generator, a role, a method in each view and in each still."
+    teacher, students, data, run = shipped()
+    views = [made(name, 'shipped') for name in MAKERS]
+    widths = dict(zip(run.augmentor.generators, run.trace['widths'].T))
+    lines = widths_figure(widths).axes[1].lines + curves(widths | {'KD': [0., 1.], 'HARD': [0., 1.]}).axes[1].lines
+    seen = {}
+    for view in views:
+        for name, look in view.state.get('looks', {}).items(): seen.setdefault(name, set()).add((look['color'], look['marker']))
+    for line in lines: seen.setdefault(line.get_label(), set()).add((line.get_color(), line.get_marker()))
+    assert {'teacher', 'augmentor', 'KD', 'HARD', *widths} <= set(seen)
+    assert {name: found for name, found in seen.items() if len(found) > 1} == {}
 
 
 # --- the base class
