@@ -64,7 +64,7 @@ def test_one_page_has_one_look_for_a_name():
     lines = widths_figure(widths).axes[1].lines + curves(widths | {'KD': [0., 1.], 'HARD': [0., 1.]}).axes[1].lines
     seen = {}
     for view in views:
-        for name, look in view.state.get('looks', {}).items(): seen.setdefault(name, set()).add((look['color'], look['marker']))
+        for name, look in view.state.get('looks', {}).items(): seen.setdefault(name, set()).add((look['color'], look.get('marker')))
     for line in lines: seen.setdefault(line.get_label(), set()).add((line.get_color(), line.get_marker()))
     assert {'teacher', 'augmentor', 'KD', 'HARD', *widths} <= set(seen)
     assert {name: found for name, found in seen.items() if len(found) > 1} == {}
