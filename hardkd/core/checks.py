@@ -107,13 +107,13 @@ def check_one_of(
     raise refused(name, repr(value), ', '.join(map(repr, allowed)) + hint)
 
 def check_number(
-    name:str,                # of the argument
-    value:_Number,           # what was got
-    low:float=-math.inf,     # smallest allowed value
-    high:float=math.inf,     # largest allowed value
-    above:float|None=None,   # where `low` itself is not allowed: `value` must be larger than this
-    whole:bool=False,        # only whole numbers
-)->_Number:                  # `value`
+    name:str,               # of the argument
+    value:_Number,          # what was got
+    low:float=-math.inf,    # smallest allowed value
+    high:float=math.inf,    # largest allowed value
+    above:float|None=None,  # where `low` itself is not allowed: `value` must be larger than this
+    whole:bool=False,       # only whole numbers
+)->_Number:                 # `value`
     "`value`, or an error when it is not a finite number in the range."
     ends = [f'> {above:g}'] if above is not None else [f'>= {low:g}'] if low > -math.inf else []
     ends += [f'<= {high:g}'] if high < math.inf else []

@@ -12,13 +12,13 @@ from contextlib import contextmanager
 import torch
 import numpy as np
 
-# %% ../../nbs/core/seeds.ipynb #81ba0ac8
+# %% ../../nbs/core/seeds.ipynb #a70fb5e2
 class Stream:
     "What chance is drawn for: the second number of an address, after the run's seed. Changing one changes all results."
     ORDER = 0      # (seed, ORDER, epoch): the order of the images
-    TURN = 1       # (seed, TURN, turn): the batch's seed, for what the augmentor draws; with an image's place in the batch: its own
+    TURN = 1       # (seed, TURN, turn): of a batch, for what the augmentor draws; with a place in the batch: of one image
     TRACE = 2      # (seed, TRACE): the noise of the recorded images, the same in each frame
-    WORKERS = 2    # (seed, WORKERS, epoch, rank): a loader's worker processes; in epoch 0 of rank 0 this is TRACE's own seed, see below
+    WORKERS = 2    # (seed, WORKERS, epoch, rank): a loader's worker processes
     EPOCH = 3      # (seed, EPOCH, epoch, rank): global states when a loader starts on an epoch
     STEP = 4       # (seed, STEP, turn, rank): global states in a turn: a loader's transforms, the models' dropout
     NEGATIVES = 5  # (seed, TURN, turn, NEGATIVES): the images that a contrastive rival compares with
@@ -31,14 +31,14 @@ def seed_of(
     "One seed from several numbers: the same numbers, the same seed; zeros at the end do not count."
     return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> 1)
 
-# %% ../../nbs/core/seeds.ipynb #5ac451e7
+# %% ../../nbs/core/seeds.ipynb #f9c4789f
 def seed_everything(
     *parts:int,  # the address, as in `seed_of`
 )->None:
     "Seed all that a transform may draw from: the global states of torch, Python and numpy."
     seed = seed_of(*parts)
     if torch.accelerator.is_available(): torch.manual_seed(seed)
-    else: torch.default_generator.manual_seed(seed)                # a fraction of the time, and there is no other generator
+    else: torch.default_generator.manual_seed(seed)    # a fraction of the time, and there is no other generator
     random.seed(seed)
     np.random.seed(seed % 2**32)
 
