@@ -12,11 +12,11 @@ from contextlib import contextmanager
 import torch
 import numpy as np
 
-# %% ../../nbs/core/seeds.ipynb #a70fb5e2
+# %% ../../nbs/core/seeds.ipynb #bfa70e24
 class Stream:
     "What chance is drawn for: the second number of an address, after the run's seed. Changing one changes all results."
     ORDER = 0      # (seed, ORDER, epoch): the order of the images
-    TURN = 1       # (seed, TURN, turn): of a batch, for what the augmentor draws; with a place in the batch: of one image
+    TURN = 1       # (seed, TURN, turn): of a batch, for what the augmentor draws; and a place in it: of one image
     TRACE = 2      # (seed, TRACE): the noise of the recorded images, the same in each frame
     WORKERS = 2    # (seed, WORKERS, epoch, rank): a loader's worker processes
     EPOCH = 3      # (seed, EPOCH, epoch, rank): global states when a loader starts on an epoch
@@ -31,7 +31,7 @@ def seed_of(
     "One seed from several numbers: the same numbers, the same seed; zeros at the end do not count."
     return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> 1)
 
-# %% ../../nbs/core/seeds.ipynb #f9c4789f
+# %% ../../nbs/core/seeds.ipynb #48669473
 def seed_everything(
     *parts:int,  # the address, as in `seed_of`
 )->None:

@@ -13,8 +13,8 @@ from functools import partial
 from math import prod
 import torch
 from torch import Tensor, nn
-from ..core.checks import check_images, refused
-from ..models import check_model, predict
+from ..core.checks import check_images, check_model, refused
+from ..models import predict
 
 # %% ../../nbs/views/net.ipynb #f12690b5
 @dataclass(frozen=True)
