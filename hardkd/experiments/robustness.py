@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from ..core.checks import check_array, check_labels, check_number, check_one_of, refuse
 from ..data import Images, in_memory
-from ..models import all_features, predict
+from ..features import all_features
+from ..models import predict
 from ..losses import agreement
 from .corruptions import corrupt, CORRUPTIONS
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from ..core.checks import check_array, check_labels, check_number, check_pictures, refuse
 from ..data import Images, to_bytes
-from ..models import all_features, principal_plane, ridge_map
+from ..features import all_features, principal_plane, ridge_map
 from ..run import Run
 from ..shift import SHIFTED, shifted_views
 from ..figures.style import add_axes, escape_dollars, INK, looks, new_figure, PALE, wrap_text, write_text

@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from torch import nn
 from ..core.checks import check_array, check_number, refuse
 from ..data import Images, to_bytes
-from ..models import all_features, predict, principal_plane, ridge_map
+from ..models import predict
+from ..features import all_features, principal_plane, ridge_map
 from ..figures.style import (
     add_axes, escape_dollars, INK, looks, new_figure, text_width, wrap_text, write_text)
 from .base import module_text, question, View, view_models
