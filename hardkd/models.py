@@ -181,7 +181,7 @@ def check_models(
         check_model(name, model)
         try: classes[name] = predict(model, x[:2]).shape[1]
         except Exception as e:
-            raise refused(name, f'{type(e).__name__} on images {tuple(x.shape[1:])}: {e}', 'models that take them') from e
+            raise refused(name, f'{type(e).__name__} on images {(*x.shape[1:],)}: {e}', 'models that take them') from e
     if classes['teacher'] != classes['student']:
         got = ' and '.join(f'{k} classes' for k in classes.values())
         raise refused('teacher, student', got, 'equal numbers of classes')
@@ -216,8 +216,8 @@ def last_linear(
     linear_layers = [path for path,module in model.named_modules() if isinstance(module, nn.Linear)]
     with captured(model, linear_layers) as captures: logits = check_logits(model(x))
     path, (features, output) = [*captures.items()][-1] if captures else ('', (None, None))
-    alike = isinstance(output, Tensor) and output.shape == logits.shape
-    if not (alike and torch.allclose(output.to(logits.dtype), logits, 0, 0, equal_nan=True)):   # or a copy
+    alike = isinstance(output, Tensor) and output.shape == logits.shape     # wrappers may hand on a copy
+    if not (alike and torch.allclose(output.to(logits.dtype), logits, 0, 0, equal_nan=True)):
         names = ', '.join(repr(n) for n in [*dict(model.named_modules())][-12:] if n)
         raise refused('layer', 'None, and the model does not end in a linear layer', f'module paths such as {names}')
     return path, features, logits
