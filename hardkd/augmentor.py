@@ -101,10 +101,7 @@ class CanDraw(Protocol):
 
 class Drawn(Augmentor):
     "An object that takes (x, noise), as an augmentor: the noise is from somebody's `draw`."
-    def __init__(self,
-        make:Any,        # make(x, noise) -> (N,C,H,W) in [0,1]
-        source:CanDraw,  # who draws
-    ):
+    def __init__(self, make:Any, source:CanDraw):   # make(x, noise) -> (N,C,H,W) in [0,1]; who draws
         super().__init__()
         self.make = make
         self.source = source
@@ -117,11 +114,13 @@ class Drawn(Augmentor):
         "As the object does."
         return self.make(x, self.draw(len(x), generator).to(x.device) if noise is None else noise)
 
+def _pieces(number):
+    "A whole number in 32 bits each, the lowest first: numpy makes the same seed of both."
+    return [number % 2**32, *(_pieces(number >> 32) if number >> 32 else [])]
+
 class PerImage(Augmentor):
     "A transform of one image (C,H,W), as an augmentor: its noise are seeds, a row of numbers an image."
-    def __init__(self,
-        transform:Any,  # (C,H,W) in [0,1] -> the same, such as torchvision's `v2.RandomAffine(10)`
-    ):
+    def __init__(self, transform:Any):   # (C,H,W) in [0,1] -> the same, such as torchvision's `v2.RandomAffine(10)`
         super().__init__()
         if not callable(transform):
             raise refused('augmentor', type(transform).__name__, 'functions of an image', TypeError)
@@ -131,9 +130,10 @@ class PerImage(Augmentor):
         "A seed an image."
         return torch.randint(2**24, (n, 1), generator=generator)
 
-    def draw_for(self, n:int, seed:tuple)->Tensor:   # (n,1+len(seed)) whole numbers
+    def draw_for(self, n:int, seed:tuple)->Tensor:   # (n,k) whole numbers
         "The seed of the turn and the image's place in the batch."
-        return torch.tensor([(*seed, i) for i in range(n)])
+        pieces = [piece for number in seed for piece in _pieces(number)]
+        return torch.tensor([(*pieces, i) for i in range(n)])
 
     def forward(self, x:Tensor, noise:Tensor|None=None, generator:torch.Generator|None=None)->Tensor:
         "The transform of each image under its seed."

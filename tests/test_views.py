@@ -252,8 +252,8 @@ def test_cloud_scores_a_shift_as_torch_does():
     x = run.trace['x']
     moved = shift_batch(x, 2*s-r, 3*s-r)
     z, t = predict(students['KD'], moved), predict(teacher, moved)
-    assert view.apart[3, 2].item() == pytest.approx(hardkd.disagreement(z, t).mean().item(), rel=1e-5)
-    assert view.swayed[3, 2].item() == pytest.approx(hardkd.disagreement(t, predict(teacher, x)).mean().item(), rel=1e-5)
+    assert view.disagreement[3, 2].item() == pytest.approx(hardkd.disagreement(z, t).mean().item(), rel=1e-5)
+    assert view.teacher_change[3, 2].item() == pytest.approx(hardkd.disagreement(t, predict(teacher, x)).mean().item(), rel=1e-5)
 
 
 def test_cloud_describes_its_table_and_the_hardest_shift():
@@ -263,7 +263,7 @@ def test_cloud_describes_its_table_and_the_hardest_shift():
         spread = torch.tensor([r[axis['name']] for r in rows]).std(correction=0).item()
         said = float(re.search(rf"{axis['name']} ([-\d.e]+) {axis['unit']}", view.describe())[1])
         assert said == pytest.approx(spread, rel=.06)
-    hard = view.apart - view.swayed
+    hard = view.disagreement - view.teacher_change
     dx, dy, nats = map(float, re.search(r'is \((-?\d+), (-?\d+)\): ([\d.]+) nats', view.describe()).groups())
     row, column = divmod(hard.argmax().item(), len(hard))
     assert (dx, dy) == (column*view.state['stride'] - view.state['reach'], row*view.state['stride'] - view.state['reach'])
