@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
-from hardkd.experiments.figures import method_dots, story_figure, verdict
+from hardkd.experiments.story import method_dots, story_figure, verdict
 from hardkd.figures.style import LOOKS, SIGNS, STUDENT, TEACHER, figure_png, looks
 from hardkd.figures.page import Html, figure_html, html_page, table_html
 from hardkd.figures.charts import curves, nudge, probability_bars

@@ -9,9 +9,11 @@ import torch
 import hardkd, hardkd.core.assets, hardkd.experiments.comparison, hardkd.experiments.contenders, hardkd.experiments.figures
 import train_jobs as jobs
 from hardkd import CORRUPTIONS, Compose, HardDraws, HierarchicalVAE, Images, SpatialAugmentor, VAEAugmentor, accuracy, agreement, calibration_error, compared, compared_text, corrupt, digits, hardness, mlp, paired_interval, pretrained, predict, robust_teacher, shift_cnn, translate
-from hardkd.experiments.contenders import AUGMENTED, Case, PixelAscent, contend
+from hardkd.experiments.ascent import PixelAscent
+from hardkd.experiments.contenders import AUGMENTED, Case, contend
 from hardkd.experiments.corruptions import Corrupting
-from hardkd.experiments.comparison import compare, convergence, equal_seconds, test_sets, best_by_held
+from hardkd.experiments.comparison import best_by_held, compare, test_sets
+from hardkd.experiments.seconds import clock_of, convergence, equal_seconds
 from hardkd.experiments.figures import differences_figure
 from hardkd.experiments.records import verdicts
 
@@ -54,7 +56,7 @@ def test_the_factor_is_the_strength(name, few, teacher, vae):
     for f in (.3, 1.):
         batch = hardkd.Batch(few.x[:40], few.y[:40], (0,))
         start = vae.reconstruct(batch.x) if name in ('KD + fixed VAE', 'HARD VAE') else batch.x
-        changed.append((batch.augmented(AUGMENTED[name](Case(teacher, small_mlp(), few, f, vae=vae))['augmentor']) - start).abs().mean().item())
+        changed.append((batch.augmented(AUGMENTED[name].options(Case(teacher, small_mlp(), few, f, vae=vae))['augmentor']) - start).abs().mean().item())
     assert changed[0] < changed[1], changed
 
 
@@ -67,7 +69,7 @@ def test_hard_starts_as_its_fixed_twin(learned, factor, few, teacher, vae):
     case = Case(teacher, small_mlp(), few, factor, vae=vae)
     def options(name):
         torch.manual_seed(0)     # of the small networks' first weights, as in `contend`
-        return AUGMENTED[name](case)
+        return AUGMENTED[name].options(case)
     ours, theirs = options(learned), options(twin_of(learned))
     batch = hardkd.Batch(few.x, few.y, (0,))
     start, same = (batch.augmented(how['augmentor']).detach() for how in (ours, theirs))
@@ -207,7 +209,7 @@ def test_seconds_are_read_off_the_clock():
 
 def test_clock(few, teacher):
     run = contend('HARD spatial', teacher, small_mlp, few, epochs=4, batch_size=20, label_weight=0., progress=False)
-    clock, made = hardkd.experiments.comparison._clock(run), [h['seconds'] for h in run.history if h['player'] == 'student']
+    clock, made = clock_of(run), [h['seconds'] for h in run.history if h['player'] == 'student']
     assert len(clock) == 21 and clock[0] == 0 and clock[-1] == made[-1] and clock[5] == pytest.approx(made[2]) and clock == sorted(clock)
 
 
