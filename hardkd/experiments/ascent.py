@@ -14,7 +14,7 @@ from ..hard import hardness
 
 # %% ../../nbs/experiments/ascent.ipynb #eb2cb178
 class PixelAscent:
-    "Hard images without an augmentor: a few signed steps up the hardness, by the pixels themselves, within a box."
+    "Hard images without a network: a few signed steps up the hardness, by the pixels themselves, within a box."
     def __init__(self,
         teacher:nn.Module,            # frozen
         student:nn.Module,            # as it is at that moment

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 import torch
-from ..core.checks import check_number, check_one_of, refuse
+from ..core.checks import check_number, check_one_of, refused
 from ..data import digits, evenly_spaced, fashion
 from ..models import accuracy, mlp, tiny_student
 from ..weights import pretrained, save_pretrained
@@ -91,7 +91,7 @@ class _Earlier(NamedTuple):
 def _read_earlier(like):
     record = json.loads(Path(like).read_text())
     if not (isinstance(record, dict) and 'leaders' in record):
-        raise refuse('like', repr(str(like)), 'a record.json of `hardkd augment`')
+        raise refused('like', repr(str(like)), 'a record.json of `hardkd augment`')
     factors = {row['method']: row['factor'] for row in record['updates']['KD'] if 'error' not in row}
     return _Earlier(record['leaders'], factors)
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 import numpy as np
 from torch import nn, Tensor
-from ..core.checks import check_number, check_one_of, refuse
+from ..core.checks import check_number, check_one_of, refused
 from ..data import Images
 from ..models import predict
 from ..losses import agreement
@@ -65,7 +65,7 @@ class Settings:
     held:Images                            # to choose each method's factor by; never among `data` or `test`
     test:Images                            # to measure on, once, with the chosen factor
     seeds:int=3                            # students a method
-    factors:Sequence[float]|dict=(.1, .3, 1., 3.)  # to choose from, by a student of another seed; {name: factor}: chosen
+    factors:Sequence[float]|dict=(.1, .3, 1., 3.)  # to choose from, by one student; or {name: factor}: chosen
     trial:float=1.                         # share of its epochs that a student gets by which a factor is chosen
     epochs:float|dict=10                   # of each student; or {name: epochs}, as `equal_seconds` gives
     corrupted_images:int=0                 # test images to measure under all corruptions; held ones: a quarter
@@ -160,7 +160,7 @@ class Comparison:
     def row(self,
         name:str,  # of `CONTENDERS`
     )->dict:       # what result.json says of it
-        "A method's factor, then a list over the seeds for each thing that is measured; or the error that it ended with."
+        "A method's factor, then a list over the seeds for each thing that is measured; or the error it ended with."
         try:
             row = self.choose(name)
             for seed in range(self.settings.seeds):
@@ -190,7 +190,7 @@ def _same_comparison(folder, settings):
     before = json.loads(path.read_text()) if path.exists() else settings
     for key in {**settings, **before}:
         if before.get(key) != settings.get(key):
-            raise refuse('out', f'{str(folder)!r}, with a comparison of {key} = {before.get(key)}',
+            raise refused('out', f'{str(folder)!r}, with a comparison of {key} = {before.get(key)}',
                          f'{key} = {settings.get(key)} as in this call, or a new folder')
     path.write_text(json.dumps(settings))
     return folder
@@ -207,7 +207,7 @@ def compare(
     names:Iterable[str]=tuple(LOSSES),       # which of `CONTENDERS`
     probe:tuple[Images, Images]|None=None,   # (train, test) of another set, for `linear_probe`
     probed:Iterable[str]=PROBED,             # names of those that are probed
-    **settings:Any,  # of `Settings`: seeds, factors, trial, epochs, corrupted_images; all else is of `contend`
+    **settings:Any,  # of `Settings`: seeds, factors, trial, epochs, corrupted_images; all else: of `contend`
 )->dict[str, dict]:  # name → factor, held, and lists over the seeds: test, agreement, clock, ...; or error
     "All methods on the same models, images, steps and seeds, each with the weight that is best on held-out images."
     names = [check_one_of('names', name, CONTENDERS) for name in names]

@@ -13,10 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.transforms.v2 import functional as V
-from ..core.checks import check_images, check_number, check_one_of, refuse
+from ..core.checks import check_images, check_number, check_one_of, refused
 from ..core.seeds import seed_of
 from ..data import Images
 from ..models import shift_cnn
+from ..augmentor import Augmentor, noise_for
 from ..train import fit
 from ..spatial import generator_matrices, warp
 
@@ -103,7 +104,7 @@ def corrupt(
     "Damage images; torch's own random state stays as it was."
     x = check_images('data', data.x if isinstance(data, Images) else data)
     if x.shape[1] not in (1,3) or min(x.shape[2:]) < 8:
-        raise refuse('data', f'shape {tuple(x.shape)}', '(N,C,H,W), C 1 or 3, H and W from 8')
+        raise refused('data', f'shape {tuple(x.shape)}', '(N,C,H,W), C 1 or 3, H and W from 8')
     make, strengths = CORRUPTIONS[check_one_of('name', name, CORRUPTIONS)]
     check_number('severity', severity, 1, len(strengths), whole=True)
     check_number('seed', seed, 0, whole=True)
@@ -117,7 +118,7 @@ def corrupt(
     return Images(corrupted, data.y, data.classes) if isinstance(data, Images) else corrupted
 
 # %% ../../nbs/experiments/corruptions.ipynb #26710bb1
-class Corrupting:
+class Corrupting(Augmentor):
     "A fixed augmentor: every 16 images of a batch get another of `CORRUPTIONS`, at a severity of chance."
     def draw(self,
         n:int,                                # images
@@ -126,11 +127,13 @@ class Corrupting:
         "The chance in a batch."
         return torch.randint(2**24, (n,1), generator=generator).float()
 
-    def __call__(self,
-        x:Tensor,      # (N,C,H,W) in [0,1]
-        noise:Tensor,  # (N,1) of `draw`; the first of 16 counts
-    )->Tensor:         # (N,C,H,W) in [0,1]
+    def forward(self,
+        x:Tensor,                             # (N,C,H,W) in [0,1]
+        noise:Tensor|None=None,               # (N,1) of `draw`; drawn when not given; the first of 16 counts
+        generator:torch.Generator|None=None,  # for the drawing
+    )->Tensor:                                # (N,C,H,W) in [0,1]
         "The images, corrupted."
+        noise = noise_for(self, x, noise, generator, 1)
         names, parts = [*CORRUPTIONS], []
         for part,seeds in zip(x.split(16), noise.split(16)):
             seed = int(seeds[0,0])

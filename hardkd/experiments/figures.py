@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 import numpy as np
 from torch import Tensor
-from ..core.checks import check_array, check_images, check_number, check_one_of, refuse
+from ..core.checks import check_array, check_images, check_number, check_one_of, refused
 from ..data import Images
 from ..figures.style import (
     add_axes, add_legend, INK, line_style, looks, new_figure, PALE, text_width, wrap_text, write_text)
@@ -70,7 +70,7 @@ def corruption_figure(
 )->'Figure':
     "Accuracy over severity, a panel a corruption, a line a model; severity 0 is the clean image."
     names, models = ([*dict.fromkeys(row[k] for row in rows if row['severity'])] for k in ('corruption', 'model'))
-    if not names: raise refuse('rows', 'none with a severity', 'those of `corruption_table`')
+    if not names: raise refused('rows', 'none with a severity', 'those of `corruption_table`')
     across, look = min(5, len(names)), looks(models)
     columns = max(1, int((.75 + 1.6*across)/(.8 + max(map(text_width, models)))))
     above = .45 if title else .1
@@ -160,7 +160,7 @@ def differences_figure(
     "What each method gains over `against`: mean difference and 95 % interval, on each set."
     ran = [row for row in rows if 'difference' in row and row['method'] != against]
     if order: ran.sort(key=lambda row: -row['difference']-row.get('corrupted_difference', 0))
-    if not ran: raise refuse('rows', f'no method beside {against}', 'those of `compared`')
+    if not ran: raise refused('rows', f'no method beside {against}', 'those of `compared`')
     sets = {label: heading for label,heading in _SETS.items() if label + 'low' in ran[0]}
     names, top = [wrap_text(row['method'], 4.4, lines=1) for row in ran], .75 if title else .45
     weights = ['bold' if is_hard(row['method']) else 'normal' for row in ran]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 import numpy as np
 from torch import Tensor
-from ..core.checks import check_one_of, refuse
+from ..core.checks import check_one_of, refused
 from ..figures.page import Html, table_html
 from .robustness import paired_interval
 from .contenders import CONTENDERS
@@ -151,7 +151,7 @@ def verdicts(
     for what,path in records.items():
         *rivals, hard = json.loads(Path(path).read_text())['leaders']
         if not is_hard(hard):
-            raise refuse(f'records[{what!r}]', f'one led by {hard!r}', 'records with a HARD among their leaders')
+            raise refused(f'records[{what!r}]', f'one led by {hard!r}', 'records with a HARD among their leaders')
         for rival in rivals:
             row, = (row for row in compared(path, rival, budget) if row['method'] == hard)
             rows.append(row | dict(method=f'{what}: minus {rival}', hard=hard))

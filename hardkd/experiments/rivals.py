@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from ..core.checks import check_number, check_one_of, refuse
-from ..core.seeds import seed_of
+from ..core.checks import check_number, check_one_of, refused
+from ..core.seeds import seed_of, Stream
 from ..data import Images
 from ..models import captured, device_of, evaluating, last_linear
 from ..run import Batch
@@ -60,7 +60,7 @@ def stages(
     with evaluating(model), captured(model, paths) as seen: model(x[:2].to(device_of(model)))
     ends = {tuple(out.shape[2:]): (path, out.shape[1]) for path,(_,out) in seen.items()
             if isinstance(out, Tensor) and out.ndim == 4 and out.shape[-1] > 1}
-    if not ends: raise refuse('model', 'one without maps', 'convolutional nets')
+    if not ends: raise refused('model', 'one without maps', 'convolutional nets')
     return list(ends.values())
 
 class _Places:
@@ -69,7 +69,7 @@ class _Places:
         self.teacher, self.data, x = teacher, data, data.x[:2]
         self.maps = [stages(model, x) for model in (student, teacher)]
         ours, theirs = map(len, self.maps)
-        if ours != theirs: raise refuse('student', f'{ours} stages', f'{theirs}, as the teacher has')
+        if ours != theirs: raise refused('student', f'{ours} stages', f'{theirs}, as the teacher has')
         with evaluating(student, teacher):
             heads = [last_linear(model, x.to(device_of(model))) for model in (student, teacher)]
         self.heads = [path for path,*_ in heads]
@@ -124,7 +124,7 @@ def _ab(p, L):
 def _fsp(p, L):
     ours, theirs = ([channels for _,channels in maps] for maps in p.maps)
     if ours != theirs:
-        raise refuse('student', f'stages of {ours} channels', f"{theirs}, the teacher's: FSP compares them one by one")
+        raise refused('student', f'stages of {ours} channels', f"{theirs}, the teacher's: FSP compares them one by one")
     def at(side, i): return dict(io='output', path=p.paths(side)[i])
     pairs = {str(i): dict(student_first=at(0, i), student_second=at(0, i+1),
                           teacher_first=at(1, i), teacher_second=at(1, i+1), weight=1) for i in range(len(p.maps[0])-1)}
@@ -190,7 +190,7 @@ def _crd(p, L, negatives=256):
     def before(io, batch):
         own = torch.tensor([numbers[image.numpy().tobytes()] for image in batch.x.cpu()])
         strangers = (y[None] != y[own][:,None]).float()
-        chance = torch.Generator().manual_seed(seed_of(*batch.seed, 5))
+        chance = torch.Generator().manual_seed(seed_of(*batch.seed, Stream.NEGATIVES))
         chosen = torch.multinomial(strangers, negatives, replacement=True, generator=chance)
         io[0]['numbers'] = dict(input=dict(pos_idx=own, contrast_idx=torch.cat([own[:,None], chosen], 1)))
     loss = L.CRDLoss('embed', 'numbers', 'embed', 128, len(y), negatives, len(y))
@@ -229,7 +229,7 @@ def rival_term(
     try: import torchdistill.losses.mid_level as losses
     except ImportError as e:
         allowed = "any with it: pip install 'hardkd[compare]'"
-        raise refuse('name', f'{name!r} without torchdistill ({e})', allowed, ImportError)
+        raise refused('name', f'{name!r} without torchdistill ({e})', allowed, ImportError)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         term = make(_Places(teacher, student, data), losses)

@@ -12,7 +12,7 @@ import torch
 import numpy as np
 import torch.nn.functional as F
 from torch import Tensor, nn
-from ..core.checks import check_array, check_labels, check_number, check_one_of, refuse
+from ..core.checks import check_array, check_labels, check_number, check_one_of, refused
 from ..data import Images, in_memory
 from ..features import all_features
 from ..models import predict
@@ -32,10 +32,10 @@ def paired_interval(
     check_number('draws', draws, 100, whole=True)
     for name,v in dict(right_a=right_a, right_b=right_b).items():
         if not isinstance(v, Tensor) or v.ndim not in (1,2) or not v.numel():
-            raise refuse(name, getattr(v, 'shape', type(v).__name__), 'tensors (S,N) or (N,)', TypeError)
+            raise refused(name, getattr(v, 'shape', type(v).__name__), 'tensors (S,N) or (N,)', TypeError)
     if right_a.shape != right_b.shape:
         shapes = f'shapes {tuple(right_a.shape)} and {tuple(right_b.shape)}'
-        raise refuse('right_a, right_b', shapes, 'the same seeds and images')
+        raise refused('right_a, right_b', shapes, 'the same seeds and images')
     differences = torch.atleast_2d(right_a.double() - right_b.double())
     chance = torch.Generator().manual_seed(seed)
     S, N = differences.shape
@@ -71,7 +71,7 @@ def linear_probe(
 )->float:                 # accuracy on `test`, 0 to 1
     "What features know of a set they never saw: softmax regression at its optimum (as in ICD, arXiv 2407.11802v2)."
     for name,images in dict(train=train, test=test).items():
-        if not isinstance(images, Images): raise refuse(name, type(images).__name__, 'Images', TypeError)
+        if not isinstance(images, Images): raise refused(name, type(images).__name__, 'Images', TypeError)
     train_features, test_features = (all_features(model, images.x, layer).float() for images in (train, test))
     middle, spread = train_features.mean(0), train_features.std(0).clamp_min(1e-6)
     fit, check = (train_features-middle)/spread, (test_features-middle)/spread
@@ -90,11 +90,11 @@ def calibration_error(
 )->float:           # 0 to 1: how far a model is from being as sure as it is right
     "Expected calibration error (Guo et al. 2017, arXiv 1706.04599v2, eq. 3)."
     if not isinstance(logits, Tensor) or logits.ndim != 2:
-        raise refuse('logits', getattr(logits, 'shape', type(logits).__name__), 'tensors (N,K)', TypeError)
+        raise refused('logits', getattr(logits, 'shape', type(logits).__name__), 'tensors (N,K)', TypeError)
     check_labels('labels', labels, logits.shape[1])
     check_number('bins', bins, 1, whole=True)
     if len(labels) != len(logits):
-        raise refuse('labels', f'{len(labels)} for {len(logits)} images', 'one for each image')
+        raise refused('labels', f'{len(labels)} for {len(logits)} images', 'one for each image')
     confidence, decision = logits.double().softmax(1).max(1)
     gaps = (decision == labels).double() - confidence
     bin_of = (confidence*bins).ceil().long().clamp(1, bins) - 1        # a bin owns its upper end
@@ -105,7 +105,7 @@ def _corruption_cases(names, severities):
     "(corruption, severity), the clean images first; an error before any work."
     cases = [(check_one_of('names', name, CORRUPTIONS), check_number('severities', severity, 1, 5, whole=True))
              for name in (CORRUPTIONS if names is None else names) for severity in severities]
-    if not cases: raise refuse('names, severities', 'none', 'at least one of each')
+    if not cases: raise refused('names, severities', 'none', 'at least one of each')
     return [('clean', 0), *cases]
 
 def _judged(logits, labels, teacher_logits):
@@ -132,7 +132,7 @@ def corruption_table(
 )->list[dict]:  # model, corruption, severity, accuracy, agreement (None without a teacher), calibration
     "How models do under corruption. A model's first row is ('clean', 0), its last ('mean', None), over the corrupted."
     if not isinstance(models, dict) or not models:
-        raise refuse('models', type(models).__name__, '{name: model}, at least one', TypeError)
+        raise refused('models', type(models).__name__, '{name: model}, at least one', TypeError)
     cases = _corruption_cases(names, severities)
     images = data if isinstance(data, Images) else in_memory(data)
     if limit is not None: images = images.subset(min(check_number('limit', limit, 1, whole=True), len(images)))
@@ -155,6 +155,6 @@ def first_reached(
     "How long it took."
     updates, accuracy = check_array('updates', updates, (1,)), check_array('accuracy', accuracy, (1,))
     if len(updates) != len(accuracy):
-        raise refuse('accuracy', f'{len(accuracy)} values for {len(updates)} updates', 'one for each')
-    if (np.diff(updates) < 0).any(): raise refuse('updates', 'some that fall', 'rising ones')
+        raise refused('accuracy', f'{len(accuracy)} values for {len(updates)} updates', 'one for each')
+    if (np.diff(updates) < 0).any(): raise refused('updates', 'some that fall', 'rising ones')
     return next((at.item() for at,reached in zip(updates, accuracy) if reached >= level), None)

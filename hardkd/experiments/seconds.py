@@ -61,8 +61,9 @@ def convergence(
         runs = [contend(name, teacher, make_student, data, factor, seed, trace=held, schedule=None, **options)
                 for seed in range(seeds)]
         updates, clock = _pace(result[name])
-        steps = runs[0].trace['step'].tolist()
+        traces = [run.trace or {} for run in runs]
+        steps = traces[0]['step'].tolist()
         seconds = np.interp(steps, updates, clock).tolist()
-        accuracy = [run.trace['right'].float().mean(1).tolist() for run in runs]
+        accuracy = [trace['right'].float().mean(1).tolist() for trace in traces]
         ways[name] = dict(updates=steps, seconds=seconds, accuracy=accuracy)
     return ways

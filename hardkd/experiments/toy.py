@@ -13,10 +13,10 @@ from typing import Any, TYPE_CHECKING
 import torch
 from torch import Tensor
 import hardkd
-from ..core.checks import refuse
+from ..core.checks import refused
 from ..data import digits
 from ..run import Run
-from ..spatial import generator_units, SpatialAugmentor
+from ..spatial import generator_units, GENERATORS, SpatialAugmentor
 from ..figures.style import figure_png
 from ..figures.page import html_page, table_html
 from ..views.shift_map import ShiftMap
@@ -61,12 +61,12 @@ def story_of(
     maps:dict[str, Tensor], # (9,9) by method
 )->'Figure':
     "The demo's picture: what the augmentor made, how far it went, who sees what."
-    trace = runs['hard'].trace
+    trace = runs['hard'].trace or {}
     size = trace['x'].shape[-2:]
     pick = list(range(0, len(trace['x']), max(1, len(trace['x'])//8)))[:8]
     last = len(trace['step']) - 1
     moments = {f"step {trace['step'][i]}": trace['images'][i][pick]/255 for i in (last//4, last//2, last)}
-    widths = dict(zip(runs['hard'].augmentor.generators, trace['widths'].T))
+    widths = dict(zip(GENERATORS, trace['widths'].T))
     shown = dict(teacher=teacher_map, KD=maps['kd'], HARD=maps['hard'])
     return story_figure(trace['x'][pick], moments, shown, widths, generator_units(size), trace['step'])
 
@@ -108,7 +108,7 @@ def results_folder(
         with tempfile.TemporaryFile(dir=folder): pass
         for name in 'demo.json', 'demo.png', 'demo.html':
             if (folder/name).is_dir(): raise IsADirectoryError(f'{name} is a folder')
-    except OSError as e: raise refuse('out', f'{str(folder)!r} ({e})', 'folders that can be written to')
+    except OSError as e: raise refused('out', f'{str(folder)!r} ({e})', 'folders that can be written to')
     return folder
 
 # %% ../../nbs/experiments/toy.ipynb #b4e85106
