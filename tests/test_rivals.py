@@ -10,12 +10,14 @@ import hardkd, hardkd.core.assets, hardkd.experiments.comparison, hardkd.experim
 import train_jobs as jobs
 from hardkd import CORRUPTIONS, Compose, HardDraws, HierarchicalVAE, Images, SpatialAugmentor, VAEAugmentor, accuracy, agreement, calibration_error, compared, compared_text, corrupt, digits, hardness, mlp, paired_interval, pretrained, predict, robust_teacher, shift_cnn, translate
 from hardkd.experiments.ascent import PixelAscent
-from hardkd.experiments.contenders import AUGMENTED, Case, contend
+from hardkd.experiments.contenders import AUGMENTED, Case, contend, CONTENDERS
 from hardkd.experiments.corruptions import Corrupting
 from hardkd.experiments.comparison import best_by_held, compare, test_sets
 from hardkd.experiments.seconds import clock_of, convergence, equal_seconds
 from hardkd.experiments.figures import differences_figure
-from hardkd.experiments.records import verdicts
+from hardkd.experiments.records import folded, is_hard, verdicts
+from hardkd.experiments.recipes import METHODS
+from hardkd.figures.page import Html
 
 train, test = digits()
 TINY = dict(epochs=1, batch_size=20, label_weight=0., progress=False)
@@ -108,6 +110,27 @@ def test_leaders_are_chosen_on_held_out_images():
               'KD + fixed spatial': row(.65), 'HARD mix': row(.1), 'HARD spatial': row(.2), 'HARD spatial + light, blind draws': row(.9), 'HARD VAE': dict(error='no'), 'FitNet': row(1.)}
     assert best_by_held(result) == ['KD', 'KD + shift', 'KD + pixel ascent', 'HARD spatial']
     assert best_by_held({k: result[k] for k in ('KD', 'KD + shift')}) == ['KD', 'KD + shift'], 'each once'
+
+
+def test_kinds_and_names_agree():
+    "Code looks at a contender's kind, people at its name: a HARD is called one, and only a HARD; its halves do not lead."
+    for name, c in CONTENDERS.items():
+        assert name == c.name and (c.kind == 'hard') == is_hard(name) == name.startswith('HARD')
+        assert (c.kind == 'labels') == (name == 'labels') and c.leads == (not name.endswith(('widths held', 'blind draws')))
+        assert c.plain == ('HARD spatial + light' if name.endswith('teacher asked') else None)
+    assert [n for n, c in AUGMENTED.items() if c.kind == 'usual'] == [n for n in AUGMENTED if n.startswith('KD')][:8]
+    assert not is_hard('nobody')
+
+
+def test_folded_tables():
+    page = folded('All <rows>', Html('<table></table>'), Html('<p>'))
+    assert page == '<details><summary>All &lt;rows&gt;</summary><table></table><p></details>' and isinstance(page, Html)
+
+
+def test_shipped_record_of_the_demo():
+    found = json.loads(hardkd.core.assets.record('demo.json').read_text())
+    assert [r['method'] for r in found['digits']] == [*METHODS] and len({r['pair'] for r in found['full']}) == 2
+    for r in found['digits'] + found['full']: assert 0 < r['test'] < 1 and 0 < r['translate'] < 1
 
 
 def test_pixel_ascent(few, teacher):

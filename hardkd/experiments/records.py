@@ -34,18 +34,18 @@ def _is_correct(folder, name, seeds, kind)->Tensor:
 
 def _sd(values): return float(np.std(values, ddof=1)) if len(values) > 1 else None
 
-def _row(folder, name, found, against, seeds):
+def _row(folder, name, lists, against, seeds):
     "A method's means, their spread, and the paired intervals of its differences to another."
-    row = dict(method=name, factor=found.get('factor'), held=found.get('held'))
+    row = dict(method=name, factor=lists.get('factor'), held=lists.get('held'))
     for kind,label in _LABELS.items():
-        if kind not in found: continue
-        ours = _is_correct(folder, name, len(found['test']), kind)
+        if kind not in lists: continue
+        ours = _is_correct(folder, name, len(lists['test']), kind)
         difference, low, high = paired_interval(ours, _is_correct(folder, against, seeds, kind))
-        row |= {kind: float(np.mean(found[kind])), f'{label}sd': _sd(found[kind])}
+        row |= {kind: float(np.mean(lists[kind])), f'{label}sd': _sd(lists[kind])}
         row |= {f'{label}difference': difference, f'{label}low': low, f'{label}high': high}
     for key in 'agreement', 'calibration', 'updates', 'augmentor', 'seconds', 'probe':
-        row[key] = float(np.mean(found[key])) if key in found else None
-    return row | dict(probe_sd=_sd(found.get('probe', ())))
+        row[key] = float(np.mean(lists[key])) if key in lists else None
+    return row | dict(probe_sd=_sd(lists.get('probe', ())))
 
 def compared(
     out:str|Path,          # the folder that `compare` wrote, or a record of it (a .json file)
@@ -56,10 +56,10 @@ def compared(
     folder = Path(out)
     if folder.suffix == '.json': return _from_record(folder, against, budget)
     result = json.loads((folder/'result.json').read_text())
-    ran = [name for name,found in result.items() if 'test' in found and 'error' not in found]
+    ran = [name for name,lists in result.items() if 'test' in lists and 'error' not in lists]
     seeds = len(result[check_one_of('against', against, ran)]['test'])
-    return [dict(method=name, error=found['error']) if 'error' in found else _row(folder, name, found, against, seeds)
-            for name,found in result.items()]
+    return [dict(method=name, error=lists['error']) if 'error' in lists else _row(folder, name, lists, against, seeds)
+            for name,lists in result.items()]
 
 # %% ../../nbs/experiments/records.ipynb #fb9f6a45
 class Column(NamedTuple):

@@ -68,8 +68,9 @@ class _Places:
     def __init__(self, teacher, student, data):
         self.teacher, self.data, x = teacher, data, data.x[:2]
         self.maps = [stages(model, x) for model in (student, teacher)]
-        ours, theirs = map(len, self.maps)
-        if ours != theirs: raise refused('student', f'{ours} stages', f'{theirs}, as the teacher has')
+        student_stages, teacher_stages = map(len, self.maps)
+        if student_stages != teacher_stages:
+            raise refused('student', f'{student_stages} stages', f'{teacher_stages}, as the teacher has')
         with evaluating(student, teacher):
             heads = [last_linear(model, x.to(device_of(model))) for model in (student, teacher)]
         self.heads = [path for path,*_ in heads]
@@ -81,9 +82,9 @@ class _Places:
     def pairs(self, student=None, io='output')->dict:
         "torchdistill's description of stage against stage; the student's through the modules named here."
         student_io = 'output' if student else io
-        return {str(i): dict(student=dict(path=student[i] if student else ours, io=student_io),
-                             teacher=dict(path=theirs, io=io), weight=1)
-                for i,(ours,theirs) in enumerate(zip(self.paths(0), self.paths(1)))}
+        return {str(i): dict(student=dict(path=student[i] if student else own, io=student_io),
+                             teacher=dict(path=target, io=io), weight=1)
+                for i,(own,target) in enumerate(zip(self.paths(0), self.paths(1)))}
 
     def through(self, make, io='output')->tuple[list, list[str]]:
         "A module for each stage of the student: routes, and their names."
@@ -122,9 +123,10 @@ def _ab(p, L):
     return p.term(L.AltActTransferLoss(p.pairs(names, 'input'), margin=1., reduction='mean'), 1e-3, routes=routes)
 
 def _fsp(p, L):
-    ours, theirs = ([channels for _,channels in maps] for maps in p.maps)
-    if ours != theirs:
-        raise refused('student', f'stages of {ours} channels', f"{theirs}, the teacher's: FSP compares them one by one")
+    student_channels, teacher_channels = ([channels for _,channels in maps] for maps in p.maps)
+    if student_channels != teacher_channels:
+        allowed = f"{teacher_channels}, the teacher's: FSP compares them one by one"
+        raise refused('student', f'stages of {student_channels} channels', allowed)
     def at(side, i): return dict(io='output', path=p.paths(side)[i])
     pairs = {str(i): dict(student_first=at(0, i), student_second=at(0, i+1),
                           teacher_first=at(1, i), teacher_second=at(1, i+1), weight=1) for i in range(len(p.maps[0])-1)}
