@@ -15,6 +15,7 @@ from hardkd.experiments.corruptions import Corrupting
 from hardkd.experiments.comparison import best_by_held, compare, test_sets
 from hardkd.experiments.seconds import clock_of, convergence, equal_seconds
 from hardkd.experiments.figures import differences_figure
+from hardkd.experiments.robustness import first_reached
 from hardkd.experiments.records import folded, is_hard, verdicts
 from hardkd.experiments.recipes import METHODS
 from hardkd.figures.page import Html
@@ -125,6 +126,38 @@ def test_kinds_and_names_agree():
 def test_folded_tables():
     page = folded('All <rows>', Html('<table></table>'), Html('<p>'))
     assert page == '<details><summary>All &lt;rows&gt;</summary><table></table><p></details>' and isinstance(page, Html)
+
+
+def test_what_lesson_13_reads_in_the_records():
+    "Each number that its prose says in words."
+    names = 'digits-2000', 'digits-500', 'fashion-2000', 'fashion-2000-long', 'fashion-500'
+    paths = {n: hardkd.core.assets.record(f'augment-{n}.json') for n in names}
+    twin, rand = 'KD + fixed spatial + light', 'KD + RandAugment'
+    to_twin = [r for r in verdicts(paths) if r['method'].endswith(twin)]
+    assert len(to_twin) == 5, 'the same twin led everywhere'
+    assert all(.0195 < r['translate_difference'] < .0805 and .0045 < r['corrupted_difference'] < .0155 for r in to_twin)
+    gains = {n: next(r for r in verdicts({n: p}) if r['method'].endswith('minus KD'))['difference'] for n, p in paths.items()}
+    assert gains['digits-500'] > gains['digits-2000'] and gains['fashion-500'] > gains['fashion-2000'], 'worth most with few images'
+    for n in ('digits-2000', 'fashion-2000'):                                # by the clock
+        rows = {r['method']: r for r in compared(paths[n], twin, 'seconds')}
+        assert all(rows[k]['high'] < 0 and rows[k]['corrupted_high'] < 0 for k in ('HARD spatial + light', 'HARD spatial + light, teacher asked'))
+        ahead = [r for r in compared(paths[n], rand, 'seconds') if r['method'].startswith('HARD spatial + light')]
+        assert len(ahead) == 4 and all(r['corrupted_low'] > 0 for r in ahead)
+    rows = {r['method']: r for r in compared(paths['digits-2000'], twin, 'seconds')}
+    assert rows['HARD spatial + light']['updates']/rows[twin]['updates'] == pytest.approx(2/3, abs=.04)
+    assert rows['HARD spatial + light, teacher asked']['updates']/rows[twin]['updates'] == pytest.approx(1/3, abs=.04)
+    way = json.loads(paths['digits-2000'].read_text())['convergence']
+    level = max(np.mean(way['KD']['accuracy'], 0))
+    at = {n: [first_reached(w[k], np.mean(w['accuracy'], 0), level) for k in ('updates', 'seconds')] for n, w in way.items()}
+    for n in (twin, 'HARD spatial + light', 'HARD spatial + light, teacher asked'): assert .15 < at[n][0]/at['KD'][0] < .25, 'a fifth of the updates'
+    for n, share in ((twin, .75), ('HARD spatial + light', 1), ('HARD spatial + light, teacher asked', 2)):
+        assert at[n][1]/at['KD'][1] == pytest.approx(share, rel=.15)
+    clean = {r['method']: r for r in compared(paths['fashion-2000'])}
+    assert max(clean.values(), key=lambda r: r['test'])['method'] == 'KD + shift'
+    assert .09 < clean['HARD spatial + light, teacher asked']['corrupted'] - clean['KD + shift']['corrupted'] < .1
+    held = {n: clean[n]['held'] for n in ('HARD spatial', 'KD + fixed spatial', 'HARD spatial + light', twin)}
+    for hard, fixed in (('HARD spatial', 'KD + fixed spatial'), ('HARD spatial + light', twin)):
+        assert held[hard][0] > held[fixed][0] and held[hard][2] < held[fixed][2], 'starts narrow'
 
 
 def test_shipped_record_of_the_demo():
