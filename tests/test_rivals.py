@@ -12,7 +12,7 @@ from hardkd import CORRUPTIONS, Compose, HardDraws, HierarchicalVAE, Images, Spa
 from hardkd.experiments.ascent import PixelAscent
 from hardkd.experiments.contenders import AUGMENTED, Case, contend, CONTENDERS
 from hardkd.experiments.corruptions import Corrupting
-from hardkd.experiments.comparison import best_by_held, compare, test_sets
+from hardkd.experiments.comparison import best_by_held, compare, test_sets as sets_of     # pytest would take it for a test
 from hardkd.experiments.seconds import clock_of, convergence, equal_seconds
 from hardkd.experiments.figures import differences_figure
 from hardkd.experiments.robustness import first_reached
@@ -187,8 +187,8 @@ def test_pixel_ascent(few, teacher):
 # --- what is measured
 
 def test_sets_to_judge_on(few):
-    sets = test_sets(few, 6)
-    assert [*sets] == ['test', 'translate', 'corrupted'] and [*test_sets(few)] == ['test', 'translate']
+    sets = sets_of(few, 6)
+    assert [*sets] == ['test', 'translate', 'corrupted'] and [*sets_of(few)] == ['test', 'translate']
     some, each = few.subset(6), sets['corrupted'].x.view(10, 5, 6, 1, 28, 28)
     assert torch.equal(sets['translate'].x, translate(few).x) and sets['test'] is few
     assert torch.equal(each[3, 4], corrupt(some.x, [*CORRUPTIONS][3], 5)) and torch.equal(sets['corrupted'].y.view(50, 6)[17], some.y)
@@ -196,7 +196,7 @@ def test_sets_to_judge_on(few):
 
 def test_measured_by_hand(few, teacher):
     torch.manual_seed(0)
-    student, sets = mlp(), test_sets(few, 6)
+    student, sets = mlp(), sets_of(few, 6)
     told = predict(teacher, sets['corrupted'].x)
     right, last = hardkd.experiments.comparison.measured(student, sets, told)
     assert right['test'].mean().item() == pytest.approx(accuracy(student, few))
@@ -204,7 +204,7 @@ def test_measured_by_hand(few, teacher):
     by_image = [(predict(student, x[i::6]).argmax(1) == y[i]).float().mean().item() for i in range(6)]
     assert right['corrupted'].tolist() == pytest.approx(by_image)
     assert last == dict(agreement=agreement(predict(student, x), told), calibration=calibration_error(predict(student, x), y))
-    _, clean = hardkd.experiments.comparison.measured(student, test_sets(few), predict(teacher, few.x))
+    _, clean = hardkd.experiments.comparison.measured(student, sets_of(few), predict(teacher, few.x))
     assert clean['agreement'] == agreement(predict(student, few.x), predict(teacher, few.x))
 
 
@@ -326,7 +326,7 @@ def test_corrupting_draws_by_its_noise():
 
 
 def test_shipped_robust_teacher_bears_more_than_the_plain_one():
-    sets = test_sets(test.subset(1000), 200)
+    sets = sets_of(test.subset(1000), 200)
     robust, plain = ({k: accuracy(pretrained(n), d) for k, d in sets.items()} for n in ('robust_cnn', 'shift_cnn'))
     assert robust['corrupted'] > plain['corrupted'] + .1 and robust['test'] > .985
     for k, v in robust.items(): assert v == pytest.approx(pretrained('robust_cnn').manifest['metrics'][k], abs=.02)
