@@ -17,7 +17,7 @@ from ..core.checks import check_one_of
 from ..data import Images
 from ..weights import pretrained
 from ..run import Run
-from ..train import Referee
+from ..players import Referee
 from ..augmentor import BatchTransform, Compose
 from ..spatial import SpatialAugmentor
 from ..hard import distill

@@ -15,9 +15,10 @@ from ..core.seeds import seed_of, Stream
 from ..data import Images
 from ..models import captured, device_of, evaluating, last_linear
 from ..run import Batch
+from ..players import Term
 
 # %% ../../nbs/experiments/rivals.ipynb #21c5d171
-class RivalTerm(nn.Module):
+class RivalTerm(Term):
     "A loss of torchdistill as a term of ours: it gets {path: {'input', 'output'}} of student and teacher, and labels."
     def __init__(self,
         loss:Callable[..., Tensor],     # loss(student_io, teacher_io, targets) → scalar
@@ -31,8 +32,8 @@ class RivalTerm(nn.Module):
         self.loss = loss
         self.weight = check_number('weight', weight, above=0)
         self.before = before
-        self.student_layers = list(dict.fromkeys(student_layers))
-        self.teacher_layers = list(dict.fromkeys(teacher_layers))
+        self.student_layers = tuple(dict.fromkeys(student_layers))
+        self.teacher_layers = tuple(dict.fromkeys(teacher_layers))
         self.routes = [route[:4] for route in routes]
         self.through = nn.ModuleList(route[4] for route in routes)
 
