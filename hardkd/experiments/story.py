@@ -107,7 +107,7 @@ def story_figure(
 )->'Figure':
     "Hard images over time, the widths that were learned, and who is right on shifted images, in one picture."
     rows, maps = _check_story(original, hard, maps), check_shift_maps(maps)
-    widths, x = check_lines('widths', widths, x)
+    widths, at = check_lines('widths', widths, x)
     ends, n = width_labels(widths, units), len(original)
     left, tall = 1.8 + .66*max(n, 6), max(.66*len(rows), .17*len(widths) + .6, 2.)
     wide, low = left + 2.3 + max(map(text_width, ends.values())), tall + 1.65
@@ -122,6 +122,6 @@ def story_figure(
     for i,(name,images) in enumerate(rows.items()):
         write_text(sheet, .15, 1.1+.66*i, wrap_text(name, .85), va='center')
         draw_images(sheet, 1.05, .8+.66*i, images, .6, .7, 1, n)
-    draw_lines(fig, (left+.25, .8, 1.65, tall-.5), widths, x, ends, xlabel='step', ylabel='width')
+    draw_lines(fig, (left+.25, .8, 1.65, tall-.5), widths, at, ends, xlabel='step', ylabel='width')
     _draw_story_maps(fig, low, size, pitch, maps, captions)
     return fig
