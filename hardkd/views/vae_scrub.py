@@ -11,7 +11,8 @@ from torch import nn
 from ..core.checks import check_number, check_pictures, refuse
 from ..data import Images, to_bytes
 from ..models import device_of, evaluating, predict
-from ..vae import HierarchicalVAE, VAEAugmentor
+from ..vae import HierarchicalVAE
+from ..vae_augmentor import VAEAugmentor
 from ..figures.style import looks, new_figure, text_width, wrap_text, write_text
 from ..figures.images import draw_images
 from ..figures.charts import draw_bars
