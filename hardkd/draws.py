@@ -66,7 +66,7 @@ class PhotometricAugmentor(_LightWidths):
     def draw(self,
         n:int,                                # images
         generator:torch.Generator|None=None,  # on the CPU
-    )->Tensor:                                # (n,3+C*H*W), on the CPU: three in [-1,1), then standard normal, one a pixel
+    )->Tensor:                                # (n,3+C*H*W), on the CPU: three in [-1,1), then standard normal ones
         "The chance in a batch, apart from what is learned."
         changes = 2*torch.rand(check_number('n', n, 1, whole=True), 3, generator=generator) - 1
         return torch.cat([changes, torch.randn(n, math.prod(self.shape), generator=generator)], 1)
@@ -110,7 +110,7 @@ def _check_module(name, module, allowed='torch.nn.Module'):
 
 # %% ../nbs/09_draws.ipynb #b5d3a1f1
 class HardDraws(Compose):
-    """Augmentors in a row, whose draws are hard for a student as it is: before it is used, each number takes a signed step
+    """Augmentors in a row whose draws are hard for a student as it is: before its use, each number takes a signed step
     towards where the student changes its mind, as virtual adversarial training (arXiv 1704.03976v2) does to pixels.
     With a teacher the step climbs `hardness`, as learned widths do: it spares what changes the teacher's mind."""
     def __init__(self,

@@ -61,7 +61,7 @@ class VAEAugmentor(Augmentor):
     def draw(self,
         n:int,                                # images
         generator:torch.Generator|None=None,  # on the CPU
-    )->Tensor:                                # (n,L+Z), on the CPU: L levels' shares of the way, 0 to 1; standard normal
+    )->Tensor:                                # (n,L+Z), on the CPU: L shares of the way, 0 to 1; standard normal ones
         "The chance in a batch, apart from what is learned."
         shares = torch.rand(check_number('n', n, 1, whole=True), len(self.vae.names), generator=generator)
         return torch.cat([shares, self.vae.draw(n, generator)], 1)
