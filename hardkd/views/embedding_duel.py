@@ -232,10 +232,10 @@ class EmbeddingDuel(View):
         for name,pair in self.pairs.items():
             at = self._moment(name)
             t, s = pair['tail'][at].double().mean(1).tolist()
-            timed = pair['step'] is not None
-            step, course = (f" at step {pair['step'][at]}", f'; over the run {self._course(name)}') if timed else ('', '')
+            timed, course = pair['step'] is not None, self._course(name)
+            step, over = (f" at step {pair['step'][at]}", f'; over the run {course}') if timed else ('', '')
             gap = f"pair gap {pair['gap'][at].double().mean():.3g} (1 − cosine)"
-            lines.append(f'{name}{step}: tail length {s:.3g}, teacher {t:.3g}; {gap}{course}')
+            lines.append(f'{name}{step}: tail length {s:.3g}, teacher {t:.3g}; {gap}{over}')
         return '\n'.join(lines)
 
     def to_frame(self)->list:
