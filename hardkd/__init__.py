@@ -29,7 +29,9 @@ _names = {
     'hard': 'AugmentorLoss distill hardness student_sensitivity',
     'mix': 'MixAugmentor',
     'draws': 'HardDraws PhotometricAugmentor',
-    'vae': 'HierarchicalVAE VAEAugmentor train_vae',
+    'vae': 'HierarchicalVAE',
+    'vae_training': 'train_vae',
+    'vae_augmentor': 'VAEAugmentor',
     'icd': 'ICDLoss ICDTerm contrastive_loss icd_terms invariance_penalty',
     'figures.images': 'image_grid',
     'figures.charts': 'curves probability_bars widths_figure',
@@ -70,7 +72,9 @@ if TYPE_CHECKING:
     from .hard import AugmentorLoss, distill, hardness, student_sensitivity
     from .mix import MixAugmentor
     from .draws import HardDraws, PhotometricAugmentor
-    from .vae import HierarchicalVAE, VAEAugmentor, train_vae
+    from .vae import HierarchicalVAE
+    from .vae_training import train_vae
+    from .vae_augmentor import VAEAugmentor
     from .icd import ICDLoss, ICDTerm, contrastive_loss, icd_terms, invariance_penalty
     from .figures.images import image_grid
     from .figures.charts import curves, probability_bars, widths_figure

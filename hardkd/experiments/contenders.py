@@ -23,7 +23,7 @@ from ..spatial import SpatialAugmentor
 from ..hard import distill
 from ..mix import MixAugmentor
 from ..draws import HardDraws, PhotometricAugmentor
-from ..vae import VAEAugmentor
+from ..vae_augmentor import VAEAugmentor
 from ..icd import ICDTerm
 from .rivals import rival_term, RIVALS
 from .ascent import PixelAscent

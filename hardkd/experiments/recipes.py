@@ -24,7 +24,8 @@ from ..train import fit
 from ..shift import shift_map, translate
 from ..spatial import SpatialAugmentor
 from ..hard import distill
-from ..vae import HierarchicalVAE, minus_elbo, train_vae
+from ..vae import HierarchicalVAE
+from ..vae_training import minus_elbo, train_vae
 from .corruptions import robust_teacher
 from .comparison import test_sets
 
