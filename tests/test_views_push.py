@@ -2,12 +2,13 @@
 import base64, itertools, math, re, threading
 import pytest, torch
 from torch import nn
-import hardkd, hardkd.spatial, hardkd.views.push_the_digit
+import hardkd, hardkd.shift, hardkd.spatial, hardkd.views.push_the_digit
 from hardkd import Images, digits, disagreement, distill, mlp, predict, pretrained, shift_batch, soften, vit
 from hardkd.data import to_bytes
-from hardkd.views.push_the_digit import PushTheDigit, push_figure
+from hardkd.figures.answers import plane_figure, push_figure
+from hardkd.views.push_the_digit import PushTheDigit
 from hardkd.spatial import GENERATORS, from_units, to_units, warp
-from hardkd.views.disagreement_map import motion_plane, pixel_places, plane_axes, plane_figure
+from hardkd.views.disagreement_map import motion_plane, pixel_places, plane_axes
 from lab import painted, picture
 from test_browser import Page
 from view_makers import NASTY, Odd, foreign, made, shipped
@@ -106,7 +107,7 @@ def test_known_breaks():
 
 def test_moves_go_outwards_and_none_is_left_out():
     for m in 1, 2, 5:
-        moves = hardkd.views.push_the_digit._outwards(m)
+        moves = hardkd.shift.outward_moves(m)
         lengths = [math.hypot(*d) for d in moves]
         assert lengths == sorted(lengths) and len(set(moves)) == len(moves)
         assert set(moves) == {d for d in itertools.product(range(-m, m+1), repeat=2) if math.hypot(*d) <= m}
