@@ -3,11 +3,17 @@
 Kept by hand (nbdev leaves it alone). `from hardkd import *` gives what a user of the library types: the names below.
 Each is loaded when it is first asked for, with the module that it stands in; everything else is reached by its module
 (`hardkd.experiments.comparison.compare`). `import hardkd` by itself loads nothing heavy.
+
+Import hardkd before torch: threads of torch that wait for each other then sleep instead of spinning, so that a busy
+process beside them does not make a run many times slower. torch reads this once, when it is loaded.
 """
+import os, sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 __version__ = '0.1.0'
+
+if 'torch' not in sys.modules: os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
 _names = {
     'data': 'Images digits fashion idx_set images_from_bytes in_memory vision_set',
@@ -15,14 +21,17 @@ _names = {
     'weights': 'pretrained pretrained_names save_pretrained',
     'losses': 'agreement disagreement kd_loss soften',
     'run': 'Batch NotFinite Run',
-    'train': 'Player Referee StudentLoss fit one_cycle play',
+    'players': 'Player Referee',
+    'train': 'StudentLoss fit one_cycle play',
     'shift': 'equivariance_error invariance_error shift_batch shift_map shifted_views translate',
     'augmentor': 'Augmentor BatchTransform Compose',
     'spatial': 'GENERATORS SpatialAugmentor warp',
     'hard': 'AugmentorLoss distill hardness student_sensitivity',
     'mix': 'MixAugmentor',
     'draws': 'HardDraws PhotometricAugmentor',
-    'vae': 'HierarchicalVAE VAEAugmentor train_vae',
+    'vae': 'HierarchicalVAE',
+    'vae_training': 'train_vae',
+    'vae_augmentor': 'VAEAugmentor',
     'icd': 'ICDLoss ICDTerm contrastive_loss icd_terms invariance_penalty',
     'figures.images': 'image_grid',
     'figures.charts': 'curves probability_bars widths_figure',
@@ -55,14 +64,17 @@ if TYPE_CHECKING:
     from .weights import pretrained, pretrained_names, save_pretrained
     from .losses import agreement, disagreement, kd_loss, soften
     from .run import Batch, NotFinite, Run
-    from .train import Player, Referee, StudentLoss, fit, one_cycle, play
+    from .players import Player, Referee
+    from .train import StudentLoss, fit, one_cycle, play
     from .shift import equivariance_error, invariance_error, shift_batch, shift_map, shifted_views, translate
     from .augmentor import Augmentor, BatchTransform, Compose
     from .spatial import GENERATORS, SpatialAugmentor, warp
     from .hard import AugmentorLoss, distill, hardness, student_sensitivity
     from .mix import MixAugmentor
     from .draws import HardDraws, PhotometricAugmentor
-    from .vae import HierarchicalVAE, VAEAugmentor, train_vae
+    from .vae import HierarchicalVAE
+    from .vae_training import train_vae
+    from .vae_augmentor import VAEAugmentor
     from .icd import ICDLoss, ICDTerm, contrastive_loss, icd_terms, invariance_penalty
     from .figures.images import image_grid
     from .figures.charts import curves, probability_bars, widths_figure

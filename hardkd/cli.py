@@ -7,6 +7,7 @@ __all__ = ['parser', 'main']
 
 # %% ../nbs/experiments/cli.ipynb #fe5674be
 import argparse, shlex, sys
+from collections.abc import Callable, Sequence
 import torch
 import hardkd
 from .models import FACTORIES
@@ -16,8 +17,9 @@ from .experiments.recipes import build_weights, SHIPPED
 from .experiments.toy import demo
 from .experiments.commands import compare_augmentations, compare_methods
 
-# %% ../nbs/experiments/cli.ipynb #2a8f82f7
+# %% ../nbs/experiments/cli.ipynb #0a8fd480
 def _number(kind, low, high=float('inf')):
+    "A type for argparse: a number in a range."
     def number(text):
         value = kind(text)
         if not low <= value <= high:
@@ -26,71 +28,109 @@ def _number(kind, low, high=float('inf')):
     number.__name__ = kind.__name__
     return number
 
+def _command(commands, name, help, defaults=True):
+    "A parser for one command; its help says the defaults."
+    form = argparse.ArgumentDefaultsHelpFormatter if defaults else argparse.HelpFormatter
+    return commands.add_parser(name, help=help, formatter_class=form)
+
+def _quiet(command): command.add_argument('--quiet', action='store_true', help='no progress bars')
+
+# %% ../nbs/experiments/cli.ipynb #fa3a1fd6
+def _add_demo(commands):
+    demo = _command(commands, 'demo', 'the toy end to end: a table, a picture, a page')
+    add = demo.add_argument
+    add('--out', default='hardkd-demo', metavar='DIR', help='folder for demo.json, demo.png, demo.html')
+    add('--full', action='store_true', help='the whole MNIST instead of the 10,000 digits that ship')
+    add('--root', default='data', metavar='DIR', help='with --full: where MNIST lies, or is downloaded to')
+    add('--teacher', default='shift_cnn', choices=FACTORIES, help='trained first, and kept in DIR, unless it ships')
+    add('--student', default='mlp', choices=FACTORIES, help='trained four times a seed')
+    add('--seed', type=_number(int, 0, 2**64-1), default=0, help='the first seed')
+    add('--seeds', type=_number(int, 1), default=1, help='how many seeds')
+    add('--epochs', type=_number(float, .01, 1e6), help="of each student, instead of its recipe's")
+    add('--precision', default='no', choices=('no','bf16','fp16'), help='32 bits, or mixed')
+    add('--resume', action='store_true', help='keep checkpoints in DIR, and go on from those that are there')
+    _quiet(demo)
+
+# %% ../nbs/experiments/cli.ipynb #034017bc
+def _add_weights(commands):
+    weights = _command(commands, 'weights', 'train the shipped models again', defaults=False)
+    add = weights.add_argument
+    add('out', metavar='DIR', help='folder for the .safetensors files and their manifest.json')
+    add('--names', nargs='+', default=SHIPPED[:2], choices=SHIPPED, help='which')
+    add('--root', default='data', metavar='DIR',
+        help='for the VAE: where the whole MNIST lies, or is downloaded to')
+    _quiet(weights)
+
+# %% ../nbs/experiments/cli.ipynb #d06e09d6
+def _add_compare(commands):
+    compare = _command(commands, 'compare', "lesson 13's comparison of ICD and its rivals: a table")
+    add = compare.add_argument
+    add('--out', default='hardkd-compare', metavar='DIR', help='folder for the results; a stopped comparison goes on')
+    add('--data', default='digits', choices=('digits','fashion'), help='what teacher and students learn')
+    add('--images', type=_number(int, 50, 5000),
+        help='that students learn from: 500 digits or 1,000 of Fashion-MNIST when not given')
+    add('--root', default='data', metavar='DIR', help='where Fashion-MNIST lies, or is downloaded to')
+    add('--names', nargs='+', default=(), metavar='NAME', help='which methods; all when not given')
+    add('--seeds', type=_number(int, 1), default=3, help='students a method')
+    add('--epochs', type=_number(float, .01, 1e6), default=50, help='of each student')
+    _quiet(compare)
+
+def _add_augment(commands):
+    augment = _command(commands, 'augment', "lesson 13's comparison of HARD and its rivals: tables")
+    add = augment.add_argument
+    add('--out', default='hardkd-augment', metavar='DIR', help='folder for the results; a stopped comparison goes on')
+    add('--data', default='digits', choices=('digits','fashion'), help='what teacher and students learn')
+    add('--images', type=_number(int, 64, 8000), default=2000, help='that students learn from')
+    add('--root', default='data', metavar='DIR', help='where Fashion-MNIST lies, or is downloaded to')
+    add('--names', nargs='+', default=(), metavar='NAME', help='which augmentations; all when not given')
+    add('--seeds', type=_number(int, 1), default=3, help='students a method')
+    add('--updates', type=_number(int, 1), default=1000, help='of each student, 64 images each')
+    add('--trial', type=_number(float, .01, 1), default=1,
+        help='share of the updates that a student gets by which a strength is chosen')
+    add('--no-seconds', action='store_false', dest='seconds', help='leave out the table of equal seconds')
+    add('--like', metavar='FILE', help='take the strengths that were chosen there, in an earlier record.json')
+    _quiet(augment)
+
+# %% ../nbs/experiments/cli.ipynb #2c25cac5
+def _add_doctor(commands):
+    help = 'what hardkd needs and what is here; exit code 1 when something is missing'
+    _command(commands, 'doctor', help, defaults=False)
+
 def parser()->argparse.ArgumentParser:
     "What the shell command understands."
     p = argparse.ArgumentParser('hardkd', description='Knowledge distillation with learned hard augmentations.')
     version = f'hardkd {hardkd.__version__}, torch {torch.__version__}'
     p.add_argument('--version', action='version', version=version)
     commands = p.add_subparsers(dest='command', required=True, metavar='COMMAND')
-    d = commands.add_parser('demo', help='the toy end to end: a table, a picture, a page',
-                            formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    d.add_argument('--out', default='hardkd-demo', metavar='DIR', help='folder for demo.json, demo.png, demo.html')
-    d.add_argument('--full', action='store_true', help='the whole MNIST instead of the 10,000 digits that ship')
-    d.add_argument('--root', default='data', metavar='DIR', help='with --full: where MNIST lies, or is downloaded to')
-    d.add_argument('--teacher', default='shift_cnn', choices=FACTORIES,
-                   help='trained first, and kept in DIR, unless it ships')
-    d.add_argument('--student', default='mlp', choices=FACTORIES, help='trained four times a seed')
-    d.add_argument('--seed', type=_number(int, 0, 2**64-1), default=0, help='the first seed')
-    d.add_argument('--seeds', type=_number(int, 1), default=1, help='how many seeds')
-    d.add_argument('--epochs', type=_number(float, .01, 1e6), help="of each student, instead of its recipe's")
-    d.add_argument('--precision', default='no', choices=('no','bf16','fp16'), help='32 bits, or mixed')
-    d.add_argument('--resume', action='store_true', help='keep checkpoints in DIR, and go on from those that are there')
-    w = commands.add_parser('weights', help='train the shipped models again')
-    w.add_argument('out', metavar='DIR', help='folder for the .safetensors files and their manifest.json')
-    w.add_argument('--names', nargs='+', default=SHIPPED[:2], choices=SHIPPED, help='which')
-    w.add_argument('--root', default='data', metavar='DIR', help='for the VAE: where the whole MNIST lies, or is downloaded to')
-    commands.add_parser('doctor', help='what hardkd needs and what is here; exit code 1 when something is missing')
-    c = commands.add_parser('compare', help="lesson 13's comparison of ICD and its rivals: a table", formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    c.add_argument('--out', default='hardkd-compare', metavar='DIR', help='folder for the results; a stopped comparison goes on')
-    c.add_argument('--data', default='digits', choices=('digits','fashion'), help='what teacher and students learn')
-    c.add_argument('--images', type=_number(int, 50, 5000), help='that students learn from: 500 digits or 1,000 clothes when not given')
-    c.add_argument('--root', default='data', metavar='DIR', help='where Fashion-MNIST lies, or is downloaded to')
-    c.add_argument('--names', nargs='+', default=(), metavar='NAME', help='which methods; all when not given')
-    c.add_argument('--seeds', type=_number(int, 1), default=3, help='students a method')
-    c.add_argument('--epochs', type=_number(float, .01, 1e6), default=50, help='of each student')
-    a = commands.add_parser('augment', help="lesson 13's comparison of HARD and its rivals: tables", formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    a.add_argument('--out', default='hardkd-augment', metavar='DIR', help='folder for the results; a stopped comparison goes on')
-    a.add_argument('--data', default='digits', choices=('digits','fashion'), help='what teacher and students learn')
-    a.add_argument('--images', type=_number(int, 64, 8000), default=2000, help='that students learn from')
-    a.add_argument('--root', default='data', metavar='DIR', help='where Fashion-MNIST lies, or is downloaded to')
-    a.add_argument('--names', nargs='+', default=(), metavar='NAME', help='which augmentations; all when not given')
-    a.add_argument('--seeds', type=_number(int, 1), default=3, help='students a method')
-    a.add_argument('--updates', type=_number(int, 1), default=1000, help='of each student, 64 images each')
-    a.add_argument('--trial', type=_number(float, .01, 1), default=1, help='share of the updates that a student gets by which a strength is chosen')
-    a.add_argument('--no-seconds', action='store_false', dest='seconds', help='leave out the table of equal seconds')
-    a.add_argument('--like', metavar='FILE', help='take the strengths that were chosen there, in an earlier record.json')
-    for c in (d, w, c, a): c.add_argument('--quiet', action='store_true', help='no progress bars')
+    for add in _add_demo, _add_weights, _add_doctor, _add_compare, _add_augment: add(commands)
     return p
 
+# %% ../nbs/experiments/cli.ipynb #22e08f05
+def _work_doctor(**_)->int:
+    "Print what is needed and what is here; 1 when something is missing."
+    print(doctor().describe())
+    return int(any(row['advice'] for row in doctor().to_frame()))
+
+def _worker(command, words)->Callable:
+    "Who does a command's work, with its words as arguments."
+    if command == 'demo': return lambda **asked: demo(**asked, command=shlex.join(['hardkd', *words]))
+    workers:dict[str, Callable] = dict(weights=build_weights, compare=compare_methods, augment=compare_augmentations,
+                                       doctor=_work_doctor)
+    return workers[command]
+
 def main(
-    argv=None,  # words after `hardkd`; the shell's when not given
-)->int:         # exit code: 0 done, 1 failed, 2 wrong words, 130 stopped by Ctrl-C
+    argv:Sequence[str]|None=None,  # words after `hardkd`; the shell's when not given
+)->int:                            # exit code: 0 done, 1 failed, 2 wrong words, 130 stopped by Ctrl-C
     "The shell command `hardkd`."
     words = sys.argv[1:] if argv is None else list(argv)
     asked = vars(parser().parse_args(words))
-    command, asked['progress'] = asked.pop('command'), not asked.pop('quiet', False)
-    try:
-        if command == 'doctor':
-            print(doctor().describe())
-            return int(any(row['advice'] for row in doctor().to_frame()))
-        if command == 'demo': demo(**asked, command=shlex.join(['hardkd', *words]))
-        elif command == 'compare': compare_methods(**asked)
-        elif command == 'augment': compare_augmentations(**asked)
-        else: build_weights(**asked)
+    command = asked.pop('command')
+    asked['progress'] = not asked.pop('quiet', False)
+    try: answer = _worker(command, words)(**asked)
     except (ValueError, TypeError, OSError, NotFinite) as e:
         print(f'hardkd {command}: {e}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f'hardkd {command}: stopped', file=sys.stderr)
         return 130
-    return 0
+    return answer if command == 'doctor' else 0

@@ -7,13 +7,19 @@ __all__ = ['hardness', 'student_sensitivity', 'AugmentorLoss', 'distill']
 
 # %% ../nbs/07_hard.ipynb #cf074564
 import inspect
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 import torch
 from torch import Tensor, nn
-from .core.checks import check_number, refuse
+from torch.utils.data import DataLoader
+from .core.checks import check_number, refused
+from .data import Images
 from .losses import disagreement
-from .run import Run
-from .train import Player, Referee, train_student
+from .augmentor import learns
+from .run import Batch, Run
+from .players import Loss, Player, Referee
+from .train import train_student
 
 # %% ../nbs/07_hard.ipynb #5845aca5
 def hardness(
@@ -23,9 +29,10 @@ def hardness(
     temperature:float=4.,         # softens all, > 0
     invariance_weight:float=1.,   # how much the teacher's change of mind costs, >= 0
 )->Tensor:                        # (N,) what the augmentor climbs, nats times temperature²
-    "Teacher and student disagree on the hard image while the teacher does not change its mind (HARD, arXiv 2305.14890v2)."
-    apart = disagreement(student_hard_logits, teacher_hard_logits, temperature)
-    return apart - invariance_weight*disagreement(teacher_hard_logits, teacher_logits, temperature)
+    "Teacher and student disagree on the hard image, the teacher does not change its mind (HARD, arXiv 2305.14890v2)."
+    between = disagreement(student_hard_logits, teacher_hard_logits, temperature)
+    teacher_change = disagreement(teacher_hard_logits, teacher_logits, temperature)
+    return between - invariance_weight*teacher_change
 
 # %% ../nbs/07_hard.ipynb #6bbff496
 def student_sensitivity(
@@ -36,67 +43,74 @@ def student_sensitivity(
     temperature:float=4.,         # softens all, > 0
     invariance_weight:float=1.,   # how much the teacher's change of mind costs, >= 0
 )->Tensor:                        # (N,) what the augmentor climbs, nats times temperature²
-    "The sibling of `hardness`: the *student* changes its mind while the teacher does not."
-    swayed = disagreement(student_hard_logits, student_logits, temperature)
-    return swayed - invariance_weight*disagreement(teacher_hard_logits, teacher_logits, temperature)
+    "Like `hardness`, but what counts is that the *student* changes its mind, while the teacher does not."
+    student_change = disagreement(student_hard_logits, student_logits, temperature)
+    teacher_change = disagreement(teacher_hard_logits, teacher_logits, temperature)
+    return student_change - invariance_weight*teacher_change
 
 # %% ../nbs/07_hard.ipynb #a43f07b3
-_OFFERED = 'student_hard_logits', 'student_logits', 'teacher_hard_logits', 'teacher_logits', 'temperature', 'invariance_weight'
+_LOGITS = 'student_hard_logits', 'student_logits', 'teacher_hard_logits', 'teacher_logits'
+_OFFERED = *_LOGITS, 'temperature', 'invariance_weight'
 
 def _wishes(objective):
-    "Which of the things offered an objective asks for; `**others` stands for all but the student's logits on x, a pass more."
-    if not callable(objective): refuse('objective', repr(objective), 'functions of logits', TypeError)
-    asked = inspect.signature(objective).parameters.values()
-    named = {p.name for p in asked if p.kind is not p.VAR_KEYWORD}
-    for name in [p.name for p in asked if p.name in named and p.default is p.empty]:
-        if name not in _OFFERED: refuse('objective', f'a function of {name!r}', f"functions of {', '.join(_OFFERED)}")
-    return named if len(named) == len(asked) else named | ({*_OFFERED} - {'student_logits'})
+    "What of all that is offered an objective asks for; `**others` leaves out the student's logits on x, a pass more."
+    if not callable(objective): raise refused('objective', repr(objective), 'functions of logits', TypeError)
+    parameters = inspect.signature(objective).parameters.values()
+    named = {p.name for p in parameters if p.kind is not p.VAR_KEYWORD}
+    for p in parameters:
+        if p.name in named and p.default is p.empty and p.name not in _OFFERED:
+            raise refused('objective', f'a function of {p.name!r}', f"functions of {', '.join(_OFFERED)}")
+    return named if len(named) == len(parameters) else named | ({*_OFFERED} - {'student_logits'})
 
-class AugmentorLoss:
-    "What the augmentor minimises: minus the objective, on the images it makes. Gradients flow through both models, which are held."
+# %% ../nbs/07_hard.ipynb #5948cafc
+class AugmentorLoss(Loss):
+    "Minus the objective, on the images that the augmentor makes. Gradients flow through both models, which are held."
     def __init__(self,
         teacher:nn.Module,            # frozen
         student:nn.Module,            # held while the augmentor plays
-        objective=hardness,           # of what it names: student_hard_logits, student_logits, teacher_hard_logits, teacher_logits, ...
+        objective:Callable=hardness,  # of what it names, such as student_hard_logits, teacher_logits → (N,)
         temperature:float=4.,         # softens all
-        invariance_weight:float=1.,   # >= 0
+        invariance_weight:float=1.,   # how much the teacher's change of mind costs, >= 0
     ):
-        self.teacher, self.student, self.objective = teacher, student, objective
+        self.teacher = teacher
+        self.student = student
+        self.objective = objective
         self.temperature = check_number('temperature', temperature, above=0)
         self.invariance_weight = check_number('invariance_weight', invariance_weight, 0)
         self.wishes = _wishes(objective)
 
-    def __call__(self, augmentor, batch):
+    def __call__(self, augmentor:nn.Module, batch:Batch)->tuple:
         hard_x = batch.augmented(augmentor)
-        logits = dict(student_hard_logits=self.student(hard_x), teacher_hard_logits=self.teacher(hard_x),
-                      teacher_logits=batch.teacher_logits)
+        logits:dict = dict(student_hard_logits=self.student(hard_x), teacher_hard_logits=self.teacher(hard_x),
+                           teacher_logits=batch.teacher_logits)
         if 'student_logits' in self.wishes: logits['student_logits'] = self.student(batch.x)
         offered = logits | dict(temperature=self.temperature, invariance_weight=self.invariance_weight)
         climbed = self.objective(**{name: v for name,v in offered.items() if name in self.wishes}).mean()
+        student, teacher = logits['student_hard_logits'], logits['teacher_hard_logits']
         with torch.no_grad():
-            apart = disagreement(logits['student_hard_logits'], logits['teacher_hard_logits'], self.temperature).mean()
-            swayed = disagreement(logits['teacher_hard_logits'], logits['teacher_logits'], self.temperature).mean()
-        return -climbed, dict(hardness=climbed.detach(), disagreement=apart, teacher_change=swayed)
+            between = disagreement(student, teacher, self.temperature).mean()
+            teacher_change = disagreement(teacher, logits['teacher_logits'], self.temperature).mean()
+        return -climbed, dict(hardness=climbed.detach(), disagreement=between, teacher_change=teacher_change)
 
 # %% ../nbs/07_hard.ipynb #87b3380a
 def distill(
-    teacher:nn.Module,             # (N,C,H,W) in [0,1] → (N,K) logits; comes out bit for bit as it went in
-    student:nn.Module,             # the same shapes; trained in place
-    data,                          # `Images`, or a DataLoader of (x,y) batches
+    teacher:nn.Module|None,       # (N,C,H,W) in [0,1] → (N,K) logits; comes out bit for bit as it went in
+    student:nn.Module,            # the same shapes; trained in place
+    data:Images|DataLoader,       # images in memory, or batches of (x,y)
     *,
-    augmentor=None,                # `SpatialAugmentor()`: learns; its `fixed()`, or a transform of one image: fixed; None: plain
-    objective=hardness,            # what a learned augmentor climbs, or `student_sensitivity`
+    augmentor:Any=None,           # `SpatialAugmentor()` learns; its `fixed()`, or a transform of one image, does not
+    objective:Callable=hardness,  # what a learned augmentor climbs, or `student_sensitivity`
     invariance_weight:float=1.,   # how much the teacher's change of mind costs it
-    augmentor_lr:float=0.02,       # of its optimiser, Adam
-    temperature:float=4.,          # softens teacher and student
-    referee:Referee=None,          # whose turn it is
-    **options,                     # of `train_student` and `play`: epochs, batch_size, seed, trace, checkpoint, resume, ...
+    augmentor_lr:float=0.02,      # of its optimiser, Adam
+    temperature:float=4.,         # softens teacher and student
+    referee:Referee|None=None,    # whose turn it is
+    **options,   # of `train_student`: kd_weight, label_weight, term, optimiser, schedule; and of `play`: epochs,
+                 # batch_size, seed, precision, checkpoint, checkpoint_every, resume, trace, progress
 )->Run:
-    "Distillation's front door: plain, with a fixed augmentation, or with one that learns to be hard (HARD, arXiv 2305.14890v2)."
+    "Distillation: plain, with a fixed augmentation, or with one that learns to be hard (HARD, arXiv 2305.14890v2)."
     options = dict(augmentor=augmentor, temperature=temperature, referee=referee, **options)
-    if not isinstance(augmentor, nn.Module) or not any(p.requires_grad for p in augmentor.parameters()):
-        return train_student(teacher, student, data, **options)
-    if teacher is None: refuse('teacher', 'None', 'a model for a learned augmentor to be judged by', TypeError)
+    if not learns(augmentor): return train_student(teacher, student, data, **options)
+    if teacher is None: raise refused('teacher', 'None', 'a model for a learned augmentor to be judged by', TypeError)
     loss = AugmentorLoss(teacher, student, objective, temperature, invariance_weight)
     check_number('augmentor_lr', augmentor_lr, above=0)
     opponent = Player('augmentor', augmentor, loss, partial(torch.optim.Adam, lr=augmentor_lr))

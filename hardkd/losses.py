@@ -9,14 +9,14 @@ __all__ = ['log_soften', 'soften', 'disagreement', 'kd_loss', 'agreement']
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from .core.checks import check_number, check_same_shape, refuse
+from .core.checks import check_number, check_same_shape, refused
 
 # %% ../nbs/03_losses.ipynb #98b7db47
 def log_soften(name, logits, temperature):
     "Log-probabilities of softened logits, in at least 32 bits whatever the precision of the run."
-    if not isinstance(logits, Tensor): refuse(name, type(logits).__name__, 'tensors (N,K)', TypeError)
+    if not isinstance(logits, Tensor): raise refused(name, type(logits).__name__, 'tensors (N,K)', TypeError)
     if logits.ndim != 2 or len(logits) < 1 or logits.shape[1] < 2:
-        refuse(name, f'shape {tuple(logits.shape)}', '(N,K) with N >= 1 images and K >= 2 classes')
+        raise refused(name, f'shape {tuple(logits.shape)}', '(N,K) with N >= 1 images and K >= 2 classes')
     check_number('temperature', temperature, above=0)
     return F.log_softmax(logits.to(torch.promote_types(logits.dtype, torch.float32))/temperature, dim=1)
 
@@ -57,5 +57,5 @@ def agreement(
     "How often student and teacher decide alike, right or wrong."
     check_same_shape(student_logits=student_logits, teacher_logits=teacher_logits)
     if student_logits.ndim != 2 or not len(student_logits):
-        refuse('student_logits', f'shape {tuple(student_logits.shape)}', '(N,K) with N >= 1')
+        raise refused('student_logits', f'shape {tuple(student_logits.shape)}', '(N,K) with N >= 1')
     return (student_logits.argmax(1) == teacher_logits.argmax(1)).float().mean().item()

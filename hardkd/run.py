@@ -6,14 +6,16 @@
 __all__ = ['Batch', 'NotFinite', 'Trace', 'Run']
 
 # %% ../nbs/core/run.ipynb #7dbb6e56
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 import torch
 from torch import Tensor, nn
-from .core.checks import check_images
-from .core.seeds import seed_everything, seed_of
+from .core.seeds import Stream
 from .data import Images, to_bytes
 from .models import device_of, evaluating
 from .losses import disagreement, soften
+from .augmentor import as_augmentor, Augmentor
 
 # %% ../nbs/core/run.ipynb #98f612ce
 @dataclass
@@ -24,79 +26,103 @@ class Batch:
     seed:tuple          # of this turn, the same in every process
     rank:int = 0        # which process this is
     processes:int = 1   # how many there are
-    teacher_logits:Tensor = None   # (n,K) on `x`; None without a teacher
+    teacher_logits:Tensor|None = None   # (n,K) on `x`; None without a teacher
+
+    def noise(self,
+        augmentor:Augmentor,  # who draws
+    )->Tensor:                # (n,k), on the CPU
+        "This process's share of an augmentor's chance; it depends on the seed and the place in the batch alone."
+        n = len(self.x)
+        return augmentor.draw_for(n*self.processes, self.seed)[self.rank*n:(self.rank+1)*n]
 
     def augmented(self,
-        augmentor,  # has `draw(n, generator)` and takes (x, noise); or it is a transform of one image (C,H,W)
-    )->Tensor:      # (n,C,H,W) in [0,1]
-        "The images as an augmentor makes them; what is drawn depends on the seed and the place in the batch alone."
-        n = len(self.x)
-        mine = range(self.rank*n, (self.rank+1)*n)
-        draw = getattr(getattr(augmentor, 'module', augmentor), 'draw', None)
-        if draw is not None:
-            noise = draw(n*self.processes, torch.Generator().manual_seed(seed_of(*self.seed)))
-            return augmentor(self.x, noise[mine.start:mine.stop].to(self.x.device))
-        made = []
-        for image,i in zip(self.x, mine):   # one by one: given a batch, torchvision draws once for all
-            seed_everything(*self.seed, i)
-            made.append(augmentor(image))
-        return check_images('augmentor', torch.stack(made))
+        augmentor:Any,  # as in `as_augmentor`: one that draws and takes (x, noise), or a transform of one image (C,H,W)
+    )->Tensor:          # (n,C,H,W) in [0,1]
+        "The images as an augmentor makes them."
+        augmentor = as_augmentor(augmentor)
+        return augmentor(self.x, self.noise(augmentor).to(self.x.device))
 
 # %% ../nbs/core/run.ipynb #7c02896c
 class NotFinite(FloatingPointError):
     "A loss was infinite or not a number: training stopped before the step was taken; `.run` is the run so far."
+    run:Any = None
 
 # %% ../nbs/core/run.ipynb #530a224f
 class Trace:
-    "A fixed handful of images as the augmentor renders them at each recorded step, with what teacher and student say: the views' film."
+    "A few images as the augmentor renders them at each recorded step, with what teacher and student say of them."
     def __init__(self,
         probe:Images,          # the images to watch
-        augmentor,             # as in `Batch.augmented`, or None
+        augmentor:Any,         # as in `as_augmentor`, or None
         every:int,             # student steps between frames
         seed:int,              # of the draws: the same in every frame
         temperature:float=4.,  # of the disagreement
-        look=None,             # look(teacher, student, probe) → dict of tensors more for each frame
+        look:Callable|None=None,  # look(teacher, student, probe) → dict of tensors more for each frame
     ):
-        self.probe, self.augmentor, self.every, self.temperature, self.look, self.frames = probe, augmentor, every, temperature, look, []
-        self.batch = Batch(probe.x, probe.y, (seed, 2))
+        self.probe = probe
+        self.augmentor = None if augmentor is None else as_augmentor(augmentor)
+        self.every = every
+        self.temperature = temperature
+        self.look = look
+        self.frames:list = []
+        self.batch = Batch(probe.x, probe.y, (seed, Stream.TRACE))
 
-    def record(self, step, teacher, student):
+    def record(self,
+        step:int,                # the student's
+        teacher:nn.Module|None,  # None: the student's own answers are noted as the teacher's
+        student:nn.Module,       # as it is now
+    )->None:
         "One frame, unless this step has one."
         if self.frames and self.frames[-1]['step'].item() == step: return
-        with evaluating(*(m for m in (teacher, student, self.augmentor) if isinstance(m, nn.Module))):
-            self.batch.x = x = hard_x = self.probe.x.to(device_of(student))
-            if self.augmentor is not None: hard_x = self.batch.augmented(self.augmentor)
-            seen = student(hard_x).float()
-            told = seen if teacher is None else teacher(hard_x).float()
-            frame = dict(step=torch.tensor(step), images=to_bytes(hard_x), disagreement=disagreement(seen, told, self.temperature),
-                         teacher=to_bytes(soften(told, 1.)), student=to_bytes(soften(seen, 1.)), right=student(x).argmax(1).cpu() == self.probe.y)
-            if self.look: frame |= self.look(teacher, student, self.probe)
-            far = getattr(self.augmentor, 'widths', lambda x: {})(x)
-            if far: frame['widths'] = torch.stack([*far.values()])
+        with evaluating(*(m for m in (teacher, student, self.augmentor) if m is not None)):
+            frame = self.frame(step, teacher, student)
         self.frames.append({name: value.cpu() for name,value in frame.items()})
 
-    def state_dict(self)->dict:
-        "All frames: step (T,), images (T,n,C,H,W) bytes, teacher and student (T,n,K) bytes of probability, disagreement (T,n), right on the images as they are (T,n), widths (T,G)."
-        return {name: torch.stack([frame[name] for frame in self.frames]) for name in self.frames[0]} if self.frames else {}
+    def frame(self, step:int, teacher:nn.Module|None, student:nn.Module)->dict:
+        "What is recorded at a step: name → tensor."
+        self.batch.x = x = self.probe.x.to(device_of(student))
+        hard_x = x if self.augmentor is None else self.batch.augmented(self.augmentor)
+        student_logits = student(hard_x).float()
+        teacher_logits = student_logits if teacher is None else teacher(hard_x).float()
+        frame = dict(step=torch.tensor(step), images=to_bytes(hard_x),
+                     disagreement=disagreement(student_logits, teacher_logits, self.temperature),
+                     teacher=to_bytes(soften(teacher_logits, 1.)), student=to_bytes(soften(student_logits, 1.)),
+                     right=student(x).argmax(1).cpu() == self.probe.y)
+        if self.look is not None: frame |= self.look(teacher, student, self.probe)
+        widths = {} if self.augmentor is None else self.augmentor.widths(x)
+        if widths: frame['widths'] = torch.stack([*widths.values()])
+        return frame
 
-    def load_state_dict(self, tensors):
+    def state_dict(self)->dict:
+        """All frames: step (T,), images (T,n,C,H,W) bytes, teacher and student (T,n,K) bytes of probability,
+        disagreement (T,n), right on the images as they are (T,n), widths (T,G)."""
+        if not self.frames: return {}
+        return {name: torch.stack([frame[name] for frame in self.frames]) for name in self.frames[0]}
+
+    def load_state_dict(self, tensors:dict)->None:
         "Go on from what `state_dict` gave."
         self.frames = [dict(zip(tensors, values)) for values in zip(*tensors.values())]
 
+    def result(self)->dict:
+        "What a run keeps: all frames; the probe's x (n,C,H,W), y (n,), classes; the noise (n,k) of all frames."
+        kept = self.state_dict() | dict(x=self.probe.x, y=self.probe.y, classes=self.probe.classes)
+        if self.augmentor is not None: kept['noise'] = self.batch.noise(self.augmentor)
+        return kept
+
+# %% ../nbs/core/run.ipynb #a4f2a139
 @dataclass
 class Run:
     "What a training run leaves behind."
     student:nn.Module          # trained in place
-    teacher:nn.Module = None   # untouched
+    teacher:nn.Module|None = None   # untouched
     augmentor:object = None    # as it ended
     seed:int = 0
     history:list = field(default_factory=list)   # a dict a turn: turn, player, step, seconds, loss and its terms
     steps:dict = field(default_factory=dict)     # turns of each player
-    trace:dict = None          # as `Trace.state_dict` says, with the probe's `x`, `y`, `classes`
+    trace:dict|None = None     # as `Trace.result` says
     seconds:float = 0.         # of training, resumed parts included
     finished:bool = False      # False after an interrupt
-    term:nn.Module = None      # as it ended
+    term:nn.Module|None = None # as it ended
 
-    def __repr__(self):
+    def __repr__(self)->str:
         steps = ', '.join(f'{n} {name} steps' for name,n in self.steps.items())
         return f"Run({steps}, {self.seconds:.1f} s, seed {self.seed}{'' if self.finished else ', interrupted'})"

@@ -4,14 +4,16 @@
 
 # %% auto #0
 __all__ = ['SHIFTED', 'shift_batch', 'shifted_views', 'equivariance_error', 'invariance_error', 'is_correct', 'each_shift',
-           'shift_map', 'translate']
+           'shift_map', 'outward_moves', 'first_break', 'translate']
 
 # %% ../nbs/05_shift.ipynb #aee4b3d3
+import math
+from collections.abc import Callable, Iterator
 from itertools import product
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from .core.checks import check_images, check_number, refuse
+from .core.checks import check_images, check_number, refused
 from .data import Images
 from .models import device_of, evaluating
 
@@ -22,15 +24,17 @@ def shift_batch(
     dy:int,    # pixels down, negative: up
 )->Tensor:     # the same shape; what moves in is 0
     "Move images by whole pixels."
-    if not isinstance(x, Tensor): refuse('x', type(x).__name__, 'tensors (...,H,W)', TypeError)
-    if x.ndim < 2: refuse('x', f'shape {tuple(x.shape)}', '(...,H,W)')
-    for name,d in dict(dx=dx, dy=dy).items(): check_number(name, d, whole=True)
-    H,W = x.shape[-2:]
-    dx, dy = max(-W, min(W, dx)), max(-H, min(H, dy))
+    if not isinstance(x, Tensor): raise refused('x', type(x).__name__, 'tensors (...,H,W)', TypeError)
+    if x.ndim < 2: raise refused('x', f'shape {tuple(x.shape)}', '(...,H,W)')
+    check_number('dx', dx, whole=True)
+    check_number('dy', dy, whole=True)
+    H, W = x.shape[-2:]
+    dx = max(-W, min(W, dx))
+    dy = max(-H, min(H, dy))
     return F.pad(x, (dx, -dx, dy, -dy))
 
-# How a view shifts an image to see whether a model notices: not at all, to the right, downwards; pixels.
-SHIFTED = [(0,0), *((d,0) for d in (-4,-2,2,4)), *((0,d) for d in (-4,-2,2,4))]
+# %% ../nbs/05_shift.ipynb #9f398d67
+SHIFTED = [(0,0), *((d,0) for d in (-4,-2,2,4)), *((0,d) for d in (-4,-2,2,4))]   # (dx, dy), pixels; the first is none
 
 def shifted_views(
     x:Tensor,  # (n,C,H,W) in [0,1]
@@ -40,82 +44,118 @@ def shifted_views(
 
 # %% ../nbs/05_shift.ipynb #a6eda525
 def equivariance_error(
-    features,  # x (N,C,H,W) → maps (N,D,h,w); H/h and W/w must be whole: the stride
-    x:Tensor,  # (N,C,H,W) in [0,1]
-    dx:int,    # pixels to the right, a multiple of the stride
-    dy:int,    # pixels down, a multiple of the stride
-)->float:      # 0: moving the image just moves the maps; about 1.4: the maps have nothing to do with each other
+    features:Callable,  # x (N,C,H,W) → maps (N,D,h,w); H/h and W/w must be whole: the stride
+    x:Tensor,           # (N,C,H,W) in [0,1]
+    dx:int,             # pixels to the right, a multiple of the stride
+    dy:int,             # pixels down, a multiple of the stride
+)->float:               # 0: moving the image just moves the maps; about 1.4: the two have nothing to do with each other
     "How far features(shift x) is from shift features(x), relative to its size; what moved in or out does not count."
     check_images('x', x)
-    with torch.no_grad(): still, moved = features(x), features(shift_batch(x, dx, dy))
-    _check_maps(still, x)
-    sy, sx = (whole//part for whole,part in zip(x.shape[2:], still.shape[2:]))
-    for name,d,s in (('dx',dx,sx), ('dy',dy,sy)):
-        if d % s: refuse(name, d, f'multiples of the stride {s}')
-    dx, dy = dx//sx, dy//sy
-    h, w = still.shape[2]-2*abs(dy), still.shape[3]-2*abs(dx)
+    with torch.no_grad():
+        maps = features(x)
+        maps_of_moved = features(shift_batch(x, dx, dy))
+    _check_maps(maps, x)
+    map_dx = _on_the_map('dx', dx, x.shape[3]//maps.shape[3])
+    map_dy = _on_the_map('dy', dy, x.shape[2]//maps.shape[2])
+    h, w = maps.shape[2] - 2*abs(map_dy), maps.shape[3] - 2*abs(map_dx)
     if h < 1 or w < 1:
-        refuse('dx, dy', f'({dx*sx}, {dy*sy})', f'shifts of less than half the image, {tuple(x.shape[2:])}')
-    inside = (..., slice(abs(dy), abs(dy)+h), slice(abs(dx), abs(dx)+w))
-    return _relative(moved[inside], shift_batch(still, dx, dy)[inside])
+        raise refused('dx, dy', f'({dx}, {dy})', f'shifts of less than half the image, {tuple(x.shape[2:])}')
+    inside = (..., slice(abs(map_dy), abs(map_dy)+h), slice(abs(map_dx), abs(map_dx)+w))
+    return _relative(maps_of_moved[inside], shift_batch(maps, map_dx, map_dy)[inside])
 
-def _relative(got, wanted): return ((got-wanted).norm() / wanted.norm().clamp_min(1e-12)).item()
+def _relative(got, wanted):
+    "How far two tensors are apart, in units of the size of the second."
+    return ((got-wanted).norm() / wanted.norm().clamp_min(1e-12)).item()
 
+def _on_the_map(name, pixels, stride):
+    "A shift of the image in places of the map, or an error."
+    if pixels % stride: raise refused(name, pixels, f'multiples of the stride {stride}')
+    return pixels//stride
+
+# %% ../nbs/05_shift.ipynb #437afd9f
 def _check_maps(maps, x):
-    if not isinstance(maps, Tensor): refuse('features', type(maps).__name__, 'functions that return a tensor', TypeError)
-    if maps.ndim != 4 or 0 in maps.shape: refuse('features', f'an output of shape {tuple(maps.shape)}', 'maps (N,D,h,w)')
-    sides, wholes = tuple(maps.shape[2:]), tuple(x.shape[2:])
-    if any(whole % side for whole,side in zip(wholes, sides)):
-        refuse('features', f'maps of {sides}', f'maps whose sides divide those of the images, {wholes}')
+    "An error unless `maps` are maps of the images `x`."
+    if not isinstance(maps, Tensor):
+        raise refused('features', type(maps).__name__, 'functions that return a tensor', TypeError)
+    if maps.ndim != 4 or 0 in maps.shape:
+        raise refused('features', f'an output of shape {tuple(maps.shape)}', 'maps (N,D,h,w)')
+    sides, image_sides = tuple(maps.shape[2:]), tuple(x.shape[2:])
+    if any(whole % side for whole,side in zip(image_sides, sides)):
+        raise refused('features', f'maps of {sides}', f'maps whose sides divide those of the images, {image_sides}')
 
 # %% ../nbs/05_shift.ipynb #76b7c7ae
 def invariance_error(
-    outputs,   # x (N,C,H,W) → (N,D), logits or features
-    x:Tensor,  # (N,C,H,W) in [0,1]
-    dx:int,    # pixels to the right
-    dy:int,    # pixels down
-)->float:      # 0: the outputs do not notice; relative to their size
+    outputs:Callable,  # x (N,C,H,W) → (N,D), logits or features
+    x:Tensor,          # (N,C,H,W) in [0,1]
+    dx:int,            # pixels to the right
+    dy:int,            # pixels down
+)->float:              # 0: the outputs do not notice; relative to their size
     "How far outputs(shift x) is from outputs(x)."
     check_images('x', x)
-    with torch.no_grad(): still, moved = outputs(x), outputs(shift_batch(x, dx, dy))
-    return _relative(moved, still)
+    with torch.no_grad():
+        unmoved = outputs(x)
+        moved = outputs(shift_batch(x, dx, dy))
+    return _relative(moved, unmoved)
 
 # %% ../nbs/05_shift.ipynb #83d40d47
 def is_correct(
     logits:Tensor,  # (N,K)
     y:Tensor,       # (N,) labels
 )->Tensor:          # (N,) 1. where the largest logit is the label's
-    "Right or wrong, image by image: what a shift map averages unless told otherwise."
+    "Right or wrong, image by image: what a shift map averages when no other score is given."
     return (logits.argmax(1) == y).float()
 
-def each_shift(x, m):
-    "Every shift of the images by up to m: (row, column, images), row = dy + m, column = dx + m."
-    (H,W), field = x.shape[-2:], F.pad(x, (m,)*4)
-    for row,column in product(range(2*m+1), repeat=2):
-        top, left = 2*m-row, 2*m-column          # a window further left shows the image further right
+def each_shift(
+    x:Tensor,       # (N,C,H,W)
+    max_shift:int,  # pixels, m
+)->Iterator[tuple[int,int,Tensor]]:  # row (dy + m), column (dx + m), moved images
+    "Every shift of the images, as windows of one image with a black border."
+    H, W = x.shape[-2:]
+    field = F.pad(x, (max_shift,)*4)
+    for row,column in product(range(2*max_shift+1), repeat=2):
+        top, left = 2*max_shift-row, 2*max_shift-column    # a window further left shows the image further right
         yield row, column, field[...,top:top+H,left:left+W]
 
+# %% ../nbs/05_shift.ipynb #b0a2bcb1
 def shift_map(
     model:nn.Module,     # (N,C,H,W) → (N,K) logits
     data:Images,         # images with labels
     max_shift:int=6,     # pixels, m: the map covers -m to m on both axes
-    score=is_correct,         # score(logits, y) → (N,), averaged for each shift
+    score:Callable=is_correct,  # score(logits, y) → (N,), averaged for each shift
     batch_size:int=100,  # images at a time; small batches stay in the processor's cache
 )->Tensor:               # (2m+1,2m+1) means; row = dy + m (down), column = dx + m (right)
     "How good a model is at every shift of the images."
-    if not isinstance(data, Images): refuse('data', type(data).__name__, 'Images', TypeError)
+    if not isinstance(data, Images): raise refused('data', type(data).__name__, 'Images', TypeError)
     check_number('max_shift', max_shift, 0, min(data.x.shape[-2:])-1, whole=True)
     check_number('batch_size', batch_size, 1, whole=True)
-    m, device = max_shift, device_of(model)
-    total = torch.zeros(2*m+1, 2*m+1, device=device)
+    device = device_of(model)
+    total = torch.zeros(2*max_shift+1, 2*max_shift+1, device=device)
     with evaluating(model):
         for x,y in zip(data.x.split(batch_size), data.y.split(batch_size)):
             x, y = x.to(device), y.to(device)
-            for row,column,moved in each_shift(x, m):
+            for row,column,moved in each_shift(x, max_shift):
                 values = score(model(moved), y)
-                if values.shape != y.shape: refuse('score', f'shape {tuple(values.shape)}', f'({len(y)},)')
+                if values.shape != y.shape: raise refused('score', f'shape {tuple(values.shape)}', f'({len(y)},)')
                 total[row,column] += values.sum()
     return total.cpu()/len(data)
+
+# %% ../nbs/05_shift.ipynb #40c2825f
+def outward_moves(
+    max_shift:int,  # pixels
+)->list[tuple[int,int]]:  # (dx, dy), pixels; the first is (0, 0)
+    "All moves of length up to `max_shift`, the shortest first."
+    side = range(-max_shift, max_shift+1)
+    moves = [move for move in product(side, side) if math.hypot(*move) <= max_shift]
+    return sorted(moves, key=lambda move: (move[0]**2 + move[1]**2, math.atan2(move[1], move[0])))
+
+def first_break(
+    teacher_logits:Tensor,  # (L,K) after each move, row 0: unmoved
+    student_logits:Tensor,  # (L,K)
+)->int|None:                # the row; None: there is none
+    "The first move after which the student's likeliest class is not that of row 0, while the teacher's is."
+    teacher_changes, student_changes = (z.argmax(1) != z[0].argmax() for z in (teacher_logits, student_logits))
+    breaks = (student_changes & ~teacher_changes).nonzero()
+    return int(breaks[0]) if len(breaks) else None
 
 # %% ../nbs/05_shift.ipynb #645d9d34
 def translate(
@@ -123,8 +163,8 @@ def translate(
     pixels:int=3,  # how far, on both axes
     seed:int=0,    # of the signs
 )->Images:         # every image at one of the four corners (±pixels, ±pixels), zero fill
-    "MNIST-C's `translate` at severity 3 (Mu & Gilmer 2019, arXiv 1906.02337v1): ±3 pixels on both axes, signs at random."
-    if not isinstance(data, Images): refuse('data', type(data).__name__, 'Images', TypeError)
+    "MNIST-C's `translate`, severity 3 (Mu & Gilmer 2019, arXiv 1906.02337v1): ±3 pixels on both axes, signs at random."
+    if not isinstance(data, Images): raise refused('data', type(data).__name__, 'Images', TypeError)
     check_number('pixels', pixels, 0, whole=True)
     check_number('seed', seed, 0, whole=True)
     corner = torch.randint(4, (len(data),), generator=torch.Generator().manual_seed(seed))

@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from safetensors.torch import load_file, save
 from torch import nn
-from .core.checks import check_one_of, refuse
+from .core.checks import check_one_of, refused
 from .core.assets import add_to_manifest, asset, read_manifest
 from .models import FACTORIES
 
@@ -23,44 +23,50 @@ _FUNCTIONS = dict(vae='HierarchicalVAE')    # where it is called otherwise
 def maker(
     name:str,  # of `MAKERS`
 )->Callable:   # takes the arguments that a manifest holds, returns a new model
-    "The function or class that makes a model of this name; its module is imported now, so that weights know no later lesson."
+    "The function or class that makes a model of this name; its module is imported now, when it is needed."
     module = import_module(f"hardkd.{MAKERS[check_one_of('factory', name, MAKERS)]}")
     return getattr(module, _FUNCTIONS.get(name, name))
 
-def save_pretrained(
-    model:nn.Module,      # one that `factory(**arguments)` makes
-    path,                 # the .safetensors file to write; its folder's manifest gets a line
-    factory:str,          # name of the function that makes the model, e.g. 'mlp'
-    recipe:str,           # the command that trains it again
-    seed:int,             # of the training
-    half:bool=False,      # store 16-bit floats
-    arguments:dict=None,  # of the factory, where they are not the default, e.g. dict(dropout=0.1)
-    **more,               # into the manifest: metrics
-)->dict:                  # the manifest's line
-    "Write weights as safetensors, and in the manifest what they are."
-    make, path = maker(factory), Path(path)
-    if path.suffix != '.safetensors': refuse('path', repr(str(path)), 'names that end in .safetensors')
+# %% ../nbs/core/weights.ipynb #b5773fa5
+def _stored(model, half):
+    "A model's weights as the file will hold them, or an error when one of them is not finite."
     state = {k: (v.half() if half and v.is_floating_point() else v).cpu().contiguous()
              for k,v in model.state_dict().items()}
     bad = [k for k,v in state.items() if not v.isfinite().all()]
-    if bad: refuse('model', f"values that are not finite in {', '.join(bad)}", 'finite weights')
+    if bad: raise refused('model', f"values that are not finite in {', '.join(bad)}", 'finite weights')
+    return state
+
+def save_pretrained(
+    model:nn.Module,           # one that `factory(**arguments)` makes
+    path:str|Path,             # the .safetensors file to write; its folder's manifest gets a line
+    factory:str,               # name of the function that makes the model, e.g. 'mlp'
+    recipe:str,                # the command that trains it again
+    seed:int,                  # of the training
+    half:bool=False,           # store 16-bit floats
+    arguments:dict|None=None,  # of the factory, where they are not the default, e.g. dict(dropout=0.1)
+    **more,                    # into the manifest: metrics
+)->dict:                       # the manifest's line
+    "Write weights as safetensors, and in the manifest what they are."
+    make, path = maker(factory), Path(path)
+    if path.suffix != '.safetensors': raise refused('path', repr(str(path)), 'names that end in .safetensors')
+    state = _stored(model, half)
     try: make(**arguments or {}).load_state_dict(state)
-    except RuntimeError as e: refuse('model', f'weights that do not fit ({e})', f'what {factory!r} makes')
+    except RuntimeError as e: raise refused('model', f'weights that do not fit ({e})', f'what {factory!r} makes')
     path.write_bytes(save(state))
     more = dict(factory=factory) | more | (dict(arguments=arguments) if arguments else {})
     return add_to_manifest(path, recipe, 'Apache-2.0', 'trained on MNIST by the recipe', seed, **more)
 
 # %% ../nbs/core/weights.ipynb #a674056d
 def pretrained_names(
-    folder=None,  # where the files lie; hardkd's own assets when not given
-)->list:
+    folder:str|Path|None=None,  # where the files lie; hardkd's own assets when not given
+)->list[str]:
     "Names of the models that ship."
     return sorted(n.removesuffix('.safetensors') for n in read_manifest(folder) if n.endswith('.safetensors'))
 
 def pretrained(
-    name:str,      # one of `pretrained_names()`
-    folder=None,   # where the files lie; hardkd's own assets when not given
-)->nn.Module:      # in `eval()`; its line of the manifest is `model.manifest`
+    name:str,                   # one of `pretrained_names()`
+    folder:str|Path|None=None,  # where the files lie; hardkd's own assets when not given
+)->nn.Module:                   # in `eval()`; its line of the manifest is `model.manifest`
     "A shipped model, its file checked against the manifest."
     check_one_of('name', name, pretrained_names(folder))
     line = read_manifest(folder)[f'{name}.safetensors']

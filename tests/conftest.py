@@ -1,10 +1,11 @@
 "One place for the paths that tests share."
-import os, subprocess
+import base64, importlib.util, json, os, shutil, subprocess
 from pathlib import Path
 import pytest
 from lab import chromium_path, open_chromium
 
 os.environ.setdefault('MPLBACKEND', 'Agg')   # also for the processes that tests start
+os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')   # before a test loads torch: see hardkd/__init__.py
 if 'PYTEST_XDIST_WORKER' in os.environ: os.environ['OMP_NUM_THREADS'] = '1'   # one core for each of pytest's workers: threads of two that share cores wait for each other
 ROOT = Path(__file__).resolve().parents[1]
 UNTRACKED = {'.git', 'build', 'dist', '__pycache__', '.ipynb_checkpoints', '.pytest_cache', '.hypothesis', '.venv',
@@ -60,3 +61,35 @@ def chromium():
         stop = pytest.fail if os.environ.get('CI') else pytest.skip
         stop('no chromium here, which the browser tests drive; on Debian: apt-get install chromium')
     with open_chromium() as browser: yield browser
+
+
+@pytest.fixture(scope='session')
+def node():
+    "node's path, for JavaScript that needs no page: this machine's, or the one that playwright brings."
+    spec = importlib.util.find_spec('playwright')
+    brought = Path(spec.origin).parent/'driver'/'node' if spec else Path('node')
+    path = shutil.which('node') or (str(brought) if brought.exists() else None)
+    if path is None:
+        stop = pytest.fail if os.environ.get('CI') else pytest.skip
+        stop('no node here, which runs the tests of JavaScript without a page; on Debian: apt-get install nodejs')
+    return path
+
+
+@pytest.fixture(scope='session')
+def javascript(node, tmp_path_factory):
+    "javascript('net.js', line, **values): what a line makes of the values with a module of hardkd/views that needs no page."
+    folder = tmp_path_factory.mktemp('node')
+    (folder/'package.json').write_text('{"type": "module"}')      # so that .js is a module for node
+    shutil.copytree(ROOT/'hardkd'/'views', folder/'views', ignore=shutil.ignore_patterns('*.py', '__pycache__'))
+    shutil.copy(ROOT/'tests'/'js'/'evaluate.mjs', folder)
+    typed = lambda a: dict(kind=str(a.dtype), base64=base64.b64encode(a.tobytes()).decode())
+    process = subprocess.Popen([node, folder/'evaluate.mjs'], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=folder)
+    def evaluate(module, line, **values):
+        request = dict(module=f'./views/{module}', values=values, line=line)
+        print(json.dumps(request, default=typed), file=process.stdin, flush=True)
+        answer = json.loads(process.stdout.readline())
+        if 'error' in answer: raise RuntimeError(answer['error'])
+        return answer['value']
+    yield evaluate
+    process.stdin.close()
+    process.wait(20)

@@ -12,7 +12,7 @@ from torch import nn
 from torchvision import datasets
 import hardkd, hardkd.core.assets, hardkd.experiments.comparison, hardkd.experiments.contenders, hardkd.weights
 from hardkd import cli, train as loop
-from hardkd.experiments import commands, figures, recipes, toy
+from hardkd.experiments import commands, recipes, story as stories, toy
 from hardkd.data import digits
 from hardkd.weights import pretrained
 from hardkd.spatial import GENERATORS, SpatialAugmentor
@@ -520,7 +520,7 @@ def test_table_of_means():
 
 def test_dots_stand_at_the_mean_of_the_seeds():
     rows = [{'method': m, 'a': v, 'b': v/2} for m, v in (('kd', .2), ('hard', .9), ('kd', .4))]
-    fig = figures.method_dots(rows, {'a': 'first', 'b': 'second'})
+    fig = stories.method_dots(rows, {'a': 'first', 'b': 'second'})
     for ax, scale in zip(fig.axes[1:], (100, 50)):
         marks = {line.get_label(): line for line in ax.lines if not line.get_label().startswith('_')}
         close([marks['kd'].get_xdata()[0], marks['hard'].get_xdata()[0]], [.3*scale, .9*scale])
@@ -550,10 +550,10 @@ def test_words_of_the_story_follow_from_the_maps():
 def test_verdict(kept, word):
     values = torch.full((3, 3), .8*(kept - 1/9)*9/8 if kept else 0.)
     values[1, 1] = .8
-    assert figures.verdict(values) == (word if kept else 'is blind to')
+    assert stories.verdict(values) == (word if kept else 'is blind to')
 
 
-def test_verdict_of_a_model_that_knows_nothing(): assert figures.verdict(torch.zeros(3, 3)) == 'is blind to'
+def test_verdict_of_a_model_that_knows_nothing(): assert stories.verdict(torch.zeros(3, 3)) == 'is blind to'
 
 
 @pytest.mark.parametrize('change, message', [
@@ -656,5 +656,5 @@ def test_augment_complains_before_the_work(words, named, tmp_path, monkeypatch):
     (tmp_path/'earlier.json').write_text(json.dumps(dict(leaders=['KD'], updates=dict(KD=[dict(method='KD', factor=2.), dict(method='KD + AugMix', error='none')]))))
     done = say('augment', '--out', tmp_path, '--images', 128, '--like', tmp_path/'earlier.json', '--names', 'KD + AugMix')
     assert done.code == 1 and "names: got 'KD + AugMix'" in done.err, 'no strength was chosen for it'
-    done = say('augment', '--out', tmp_path, '--images', 128, '--like', hardkd.core.assets.asset('compare-digits.json'))
+    done = say('augment', '--out', tmp_path, '--images', 128, '--like', hardkd.core.assets.record('compare-digits.json'))
     assert done.code == 1 and 'like: got' in done.err, 'a record of another command'

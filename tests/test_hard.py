@@ -290,7 +290,7 @@ def test_front_door(): assert hardkd.distill is distill
 @pytest.mark.parametrize('augmentor', [None, SpatialAugmentor(.1).fixed(), transforms.RandomAffine(10, (.1, .1))], ids=['none', 'fixed', 'torchvision'])
 def test_without_a_learner_it_is_plain_distillation(augmentor, data, teacher):
     before = isinstance(augmentor, nn.Module) and state(augmentor)
-    runs = [way(teacher, new(), data.subset(128), augmentor=augmentor, epochs=2, seed=3, **QUICK) for way in (distill, loop.distill)]
+    runs = [way(teacher, new(), data.subset(128), augmentor=augmentor, epochs=2, seed=3, **QUICK) for way in (distill, loop.train_student)]
     assert same(*(state(run.student) for run in runs))
     assert runs[0].steps == {'student': 8} and runs[0].augmentor is augmentor
     assert ('hard' in runs[0].history[0]) == (augmentor is not None)

@@ -6,8 +6,8 @@ from html.parser import HTMLParser
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
-from hardkd.experiments.figures import method_dots, story_figure, verdict
-from hardkd.figures.style import LOOKS, STUDENT, TEACHER, figure_png, looks
+from hardkd.experiments.story import method_dots, story_figure, verdict
+from hardkd.figures.style import LOOKS, SIGNS, STUDENT, TEACHER, figure_png, looks
 from hardkd.figures.page import Html, figure_html, html_page, table_html
 from hardkd.figures.charts import curves, nudge, probability_bars
 from hardkd.figures.images import image_grid
@@ -147,6 +147,34 @@ def test_no_two_looks_are_the_same(names):
     assert len({(v['color'], v['marker']) for v in found.values()}) == len(names)
     for name, look in found.items():                                       # two colours are nobody else's
         if look['color'] in (TEACHER, STUDENT): assert name.lower().startswith(('teacher', 'student'))
+
+
+@pytest.mark.parametrize('name', ['tx', 'rotation', 'KD', 'kd_fixed', 'icd', 'swirl', 'my student', '14x14', 'FitNet'])
+def test_name_looks_the_same_whoever_stands_beside_it(name):
+    alone = looks([name])[name]
+    for others in ['teacher', 'student', 'augmentor'], ['teacher', 'HARD', 'labels'], ['penalty']:
+        assert looks([*others, name])[name] == looks([name, *others])[name] == alone
+
+
+def test_no_colour_of_somebody_beside_it():
+    for name in map('model {}'.format, range(50)):
+        found = looks(['teacher', 'student', 'KD', 'HARD', 'tx', name])
+        assert len({v['color'] for v in found.values()}) == 6
+
+
+def test_variants_of_a_method_share_its_colour():
+    names = ['HARD spatial + light', 'HARD', 'HARD mix', 'KD + fixed spatial', 'KD + shift', 'KD + MixUp']
+    found = looks(names)
+    assert [found[n]['color'] for n in names] == [LOOKS[k][0] for k in ('hard', 'hard', 'hard', 'kd_fixed', 'kd', 'kd')]
+    assert found['HARD']['marker'] == LOOKS['hard'][1], 'the plain method keeps its sign'
+    assert len({(v['color'], v['marker']) for v in found.values()}) == 6
+
+
+def test_looks_differ_and_every_sign_is_described():
+    assert len({look[:2] for look in LOOKS.values()}) == len(LOOKS)
+    assert {v['marker'] for v in looks([*LOOKS, *map(str, range(200))]).values()} <= set(SIGNS)
+    from matplotlib.markers import MarkerStyle
+    assert set(SIGNS) <= set(MarkerStyle.markers)
 
 
 # --- nothing lies on anything

@@ -259,7 +259,7 @@ def test_what_light_says_and_its_frozen_twin():
     twin = augmentor.fixed()
     assert augmentor.describe() == twin.describe() == 'brightness ±20.0%, contrast ÷ or × 2.72, noise up to 10.0%'
     assert not any(p.requires_grad for p in twin.parameters()) and all(p.requires_grad for p in augmentor.parameters())
-    assert {*augmentor.units} == {*augmentor.widths()} and Compose(SpatialAugmentor(), augmentor).describe().endswith(augmentor.describe())
+    assert {*augmentor.units()} == {*augmentor.widths()} and Compose(SpatialAugmentor(), augmentor).describe().endswith(augmentor.describe())
 
 
 # --- the game
@@ -343,7 +343,7 @@ def test_hard_draws_leave_the_student_alone_and_learn_their_own_widths(game):
     with torch.no_grad():
         for p in student.parameters(): p.mul_(-1)
     assert torch.equal(twin(batch.x, noise), hard(batch.x, noise)) and not torch.equal(twin(batch.x, noise), now), 'hard for the same student, as it has become'
-    assert twin.describe(batch.x) == hard.describe(batch.x) and twin.units == hard.units
+    assert twin.describe(batch.x) == hard.describe(batch.x) and twin.units() == hard.units()
 
 
 def test_with_a_teacher_hard_draws_climb_hardness(game):
@@ -442,7 +442,7 @@ def test_widths_are_mean_and_spread_of_the_shares(some, n):
     share = augmentor.weights(some, augmentor.draw(n, gen(0))).double()
     widths = augmentor.widths(some)
     assert {k: v.item() for k, v in widths.items()} == pytest.approx(dict(share=share.mean().item(), share_sd=share.std(correction=0).item()), rel=1e-4)
-    assert all(v.ndim == 0 for v in widths.values()) and {*widths} == {*augmentor.units}
+    assert all(v.ndim == 0 for v in widths.values()) and {*widths} == {*augmentor.units()}
     assert augmentor.widths(some) == widths                       # the same noise at each call
     assert f"share {share.mean():.1%} ± {share.std(correction=0):.1%}, more than half on {(share > .5).double().mean():.1%}" in augmentor.describe(some)
     assert 'by ±6.0 logits' in augmentor.describe(some)
@@ -512,7 +512,7 @@ def test_a_row_s_widths_keep_their_names_and_number_those_that_clash(some):
     assert list(widths) == ['tx', 'ty', 'share', 'share_sd', '4 tx', '5 share', '5 share_sd']
     assert widths['4 tx'].item() == pytest.approx(.2) and widths['share'] == second.widths(some)['share']
     assert list(Compose(first, third).widths()) == ['tx', 'ty', '2 tx']
-    assert row.units['share'] == row.units['5 share'] == (100, '%') and {n for n in row.units if n in widths} == {n for n in widths if 'share' in n}
+    assert row.units()['share'] == row.units()['5 share'] == (100, '%') and row.units((10, 40))['4 tx'] == (40, 'px') and {*widths} <= {*row.units()}
     said = row.describe(some)
     assert said.count(', then ') == 4 and second.describe(some) in said and first.describe((28, 28)) in said and 'MixUp' in said
     assert first.describe((10, 40)) in Compose(first).describe(rand(2, 1, 10, 40))

@@ -1,4 +1,4 @@
-"A model as numbers for a page: what browser_layers writes, and that net.js in a browser answers as torch does."
+"A model as numbers for a page: what browser_layers writes, and that net.js answers as torch does, in node and in a browser."
 import json
 import numpy as np
 import pytest
@@ -149,7 +149,7 @@ def in_page(chromium, root, tmp_path_factory):
     "A function that makes a net in a page with nothing but net.js, offline, and gives the numbers that a line of JavaScript makes."
     context, file = chromium.new_context(offline=True), tmp_path_factory.mktemp('net')/'numbers'
     page = context.new_page()
-    script = (root/'hardkd'/'static'/'net.js').read_text()
+    script = (root/'hardkd'/'views'/'net.js').read_text()
     page.set_content(f'<input type="file"><script type="module">{script}\nwindow.makeNet = makeNet</script>')
     page.wait_for_function('() => window.makeNet !== undefined')
 
@@ -170,50 +170,68 @@ def in_page(chromium, root, tmp_path_factory):
     context.close()
 
 
+@pytest.fixture(scope='module')
+def in_node(javascript):
+    "The same in node, without a page."
+    def numbers(layers, arrays, x, line='net.run(x, n)'):
+        arrays = {name: a.astype('<f4') for name, a in arrays.items()}
+        start = f'(() => {{ const net = makeNet(layers, arrays); return Array.from({line}) }})()'
+        return torch.tensor(javascript('net.js', start, layers=layers, arrays=arrays, x=x.numpy().astype('<f4'), n=len(x)))
+    return numbers
+
+
 def close(got, want): return (got-want).abs().max() < 1e-4 * want.abs().max().clamp(min=1)
 
 
 @pytest.mark.parametrize('name', TABLE)
-def test_a_page_answers_as_torch_does(name, in_page):
+def test_javascript_answers_as_torch_does(name, in_node):
     model, shape = TABLE[name]
     if name != 'shipped': scrambled(model, images(8, *shape))
     x = images(3, *shape, seed=1)
     want = predict(model, x)
-    got = in_page(*browser_layers(model, x, limit=20_000_000), x).view(len(x), -1)
+    got = in_node(*browser_layers(model, x, limit=20_000_000), x).view(len(x), -1)
     assert got.shape == want.shape and want.std(0).max() > .01, 'the same answer for all shows nothing'
     assert close(got, want)
 
 
+@pytest.mark.parametrize('name', ['shipped', 'residual'])
+def test_a_page_answers_as_node_does(name, in_page, in_node):
+    model, shape = TABLE[name]
+    x = images(3, *shape, seed=1)
+    layers = browser_layers(model.eval(), x, limit=20_000_000)
+    assert in_page(*layers, x).allclose(in_node(*layers, x), rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize('kind', WAYS)
-def test_each_way_to_do_it(kind, in_page):
+def test_each_way_to_do_it(kind, in_node):
     ways, conv = WAYS[kind], nn.Conv2d(1, 4, 3)
     modules = nn.ModuleList(w for w in ways.values() if isinstance(w, nn.Module))
     net = By(lambda s, x: torch.cat([way(s.conv(x)).flatten(1) for way in ways.values()], 1), conv=conv, modules_=modules)
     x = images(3, 1, 14, 12)
     scrambled(net, x)
     with evaluating(net): sizes = [way(conv(x)).flatten(1).shape[1] for way in ways.values()]
-    want, got = predict(net, x), in_page(*browser_layers(net, x), x).view(len(x), -1)
+    want, got = predict(net, x), in_node(*browser_layers(net, x), x).view(len(x), -1)
     assert got.shape == want.shape
     wrong = [way for way, g, w in zip(ways, got.split(sizes, 1), want.split(sizes, 1)) if not close(g, w) or w.std(0).max() < .01]
     assert wrong == []
 
 
-def test_many_images_one_by_one_or_together(in_page):
+def test_many_images_one_by_one_or_together(in_node):
     "Nothing of one image is left when the next comes, or when run is called again."
     net, x = TABLE['residual'][0].eval(), images(7, 3, 9, 7)
     layers, arrays = browser_layers(net, x)
-    together = in_page(layers, arrays, x)
-    again = in_page(layers, arrays, x, '(net.run(x.subarray(0, 189), 1), net.run(x))')
-    alone = torch.cat([in_page(layers, arrays, image[None]) for image in x])
+    together = in_node(layers, arrays, x)
+    again = in_node(layers, arrays, x, '(net.run(x.subarray(0, 189), 1), net.run(x))')
+    alone = torch.cat([in_node(layers, arrays, image[None]) for image in x])
     assert together.equal(again) and together.equal(alone) and len(together) == 49
 
 
 @pytest.mark.parametrize('line, error', [
     ('net.run(x.subarray(1), n)', 'x: got 2351 numbers, allowed are 3 x 784'), ('makeNet(layers, {})', 'no array'),
     ('makeNet([...layers, {name: "end", op: "softmax", of: [], shape: [10]}], arrays)', 'layer end: unknown op softmax')])
-def test_a_page_says_what_is_wrong(line, error, in_page):
+def test_a_page_says_what_is_wrong(line, error, in_node):
     x = images()
-    with pytest.raises(Exception, match=error): in_page(*browser_layers(mlp(hidden=()), x), x, line)
+    with pytest.raises(Exception, match=error): in_node(*browser_layers(mlp(hidden=()), x), x, line)
 
 
 @pytest.mark.parametrize('name, limit', dict(shipped=30, mlp=3).items())

@@ -1,5 +1,5 @@
 "What must be true of the files of this project."
-import ast, configparser, hashlib, inspect, io, json, re, subprocess, sys, zipfile
+import ast, configparser, hashlib, inspect, io, json, os, re, subprocess, sys, zipfile
 from importlib import import_module
 from pathlib import Path
 import numpy as np
@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT/'nbs').rglob('*.ipynb'))
 LESSONS = sorted((ROOT/'nbs').glob('*.ipynb'))
 MODULES = sorted(p for p in (ROOT/'hardkd').rglob('*.py') if not p.name.startswith('_'))
-ASSETS = ROOT/'hardkd'/'assets'
+ASSETS, RECORDS = ROOT/'hardkd'/'assets', ROOT/'hardkd'/'records'
 SETTINGS = configparser.ConfigParser(delimiters=['='], interpolation=None)
 SETTINGS.read(ROOT/'settings.ini')
 SETTINGS = SETTINGS['DEFAULT']
@@ -40,10 +40,18 @@ def test_notebook_is_a_lesson(path):
     assert re.match(r'# .+\n\n> .+', cells[0][1]), 'title and subtitle first'
     assert len({c['id'] for c in json.loads(path.read_text())['cells']}) == len(cells)
     exported = [source for _, source in cells if source.startswith('#| default_exp')]
-    assert exported == [] or (ROOT/'hardkd'/f"{exported[0].split()[-1].replace('.', '/')}.py").exists()
+    assert exported == [] or (ROOT/'hardkd'/f"{exported[0].split()[2].replace('.', '/')}.py").exists()
     assert cells[-1][0] == 'code' and cells[-1][1].startswith('#| hide\n') and 'nbdev.nbdev_export()' in cells[-1][1]
     for picture in re.findall(r'\]\((images/[^)]+)\)', '\n'.join(s for _, s in cells)):
         assert (ROOT/'nbs'/picture).exists(), picture
+
+
+@each_lesson
+def test_lesson_imports_hardkd_before_torch(path):
+    "So that torch's threads wait without spinning, see hardkd/__init__.py."
+    code = '\n'.join(''.join(c['source']) for c in json.loads(path.read_text())['cells'] if c['cell_type'] == 'code')
+    imported = re.findall(r'(?m)^(?:import|from) (hardkd|torch|torchvision|accelerate)\b', code)
+    assert imported[0] == 'hardkd'
 
 
 def changes_after(command, project):
@@ -96,7 +104,7 @@ def test_front_door():
     "What `from hardkd import *` gives is listed twice, for Python and for editors: the same names, each of its module."
     import hardkd
     tree = ast.parse((ROOT/'hardkd'/'__init__.py').read_text())
-    block = next(n for n in tree.body if isinstance(n, ast.If))
+    block = next(n for n in tree.body if isinstance(n, ast.If) and ast.unparse(n.test) == 'TYPE_CHECKING')
     assert {n.module: {a.name for a in n.names} for n in block.body} == {m: set(names.split()) for m, names in hardkd._names.items()}
     for name, module in hardkd._home.items(): assert name in import_module(f'hardkd.{module}').__all__, name
     assert 70 <= len(hardkd.__all__) <= 100
@@ -109,6 +117,29 @@ def test_import_is_light():
     assert min(times) <= 0.3
 
 
+THREADS = """
+import os, sys{first}
+import hardkd
+import torch
+print(os.environ.get('OMP_WAIT_POLICY'), [r['advice'] for r in hardkd.doctor().to_frame() if r['what'].startswith('threads')][0])
+"""
+
+
+@pytest.mark.parametrize('first, given, policy, advice', [
+    ('', None, 'PASSIVE', ''),                                     # the usual case
+    ('', 'ACTIVE', 'ACTIVE', 'import hardkd before torch'),        # somebody's own wish stands
+    (', torch', None, 'None', 'import hardkd before torch'),       # too late: the doctor says so
+    (', torch; torch.set_num_threads(1)', None, 'None', ''),       # one thread waits for nobody
+])
+def test_threads_wait_without_spinning(first, given, policy, advice):
+    env = {k: v for k, v in os.environ.items() if k not in ('OMP_WAIT_POLICY', 'OMP_NUM_THREADS')}
+    env |= dict(OMP_NUM_THREADS='2') | ({} if given is None else dict(OMP_WAIT_POLICY=given))
+    done = subprocess.run([sys.executable, '-c', THREADS.format(first=first)], capture_output=True, text=True, env=env)
+    assert done.returncode == 0, done.stderr
+    found, _, told = done.stdout.strip().partition(' ')
+    assert found == policy and (advice in told if advice else told == '')
+
+
 # --- files
 
 def test_sizes(files):
@@ -117,13 +148,14 @@ def test_sizes(files):
     assert sum(p.stat().st_size for p in files if ASSETS in p.parents) <= 12_000_000
 
 
-def test_manifest_is_complete_and_right():
-    manifest = json.loads((ASSETS/'manifest.json').read_text())
-    assert set(manifest) == {p.name for p in ASSETS.iterdir()} - {'manifest.json', 'NOTICE.md'}
-    notice = (ASSETS/'NOTICE.md').read_text()
+@pytest.mark.parametrize('folder', [ASSETS, RECORDS], ids=lambda p: p.name)
+def test_manifest_is_complete_and_right(folder):
+    manifest = json.loads((folder/'manifest.json').read_text())
+    assert set(manifest) == {p.name for p in folder.iterdir()} - {'manifest.json', 'NOTICE.md'}
+    notice = (folder/'NOTICE.md').read_text()
     for name, line in manifest.items():
         assert {'sha256', 'recipe', 'seed', 'licence', 'source'} <= set(line), name
-        assert line['sha256'] == hashlib.sha256((ASSETS/name).read_bytes()).hexdigest(), name
+        assert line['sha256'] == hashlib.sha256((folder/name).read_bytes()).hexdigest(), name
         assert name in notice, f'{name} is not in NOTICE.md'
 
 
@@ -175,7 +207,7 @@ def test_wheel_holds_all_that_is_needed(wheel, files):
     wanted = {str(p.relative_to(ROOT)) for p in files if (ROOT/'hardkd') in p.parents}
     wanted |= {f'hardkd/{p.relative_to(ROOT)}' for p in files if (ROOT/'nbs') in p.parents}
     assert wanted <= names, wanted - names
-    assert {'hardkd/py.typed', 'hardkd/assets/digits.npz', 'hardkd/nbs/01_data.ipynb'} <= names
+    assert {'hardkd/py.typed', 'hardkd/assets/digits.npz', 'hardkd/records/compare-digits.json', 'hardkd/nbs/01_data.ipynb'} <= names
     extra = {n for n in names - wanted if '.dist-info/' not in n}
     assert not extra, extra
     assert sum(i.compress_size for i in wheel.infolist()) <= 12_000_000

@@ -9,11 +9,16 @@ import torch
 import hardkd, hardkd.core.assets, hardkd.experiments.comparison, hardkd.experiments.contenders, hardkd.experiments.figures
 import train_jobs as jobs
 from hardkd import CORRUPTIONS, Compose, HardDraws, HierarchicalVAE, Images, SpatialAugmentor, VAEAugmentor, accuracy, agreement, calibration_error, compared, compared_text, corrupt, digits, hardness, mlp, paired_interval, pretrained, predict, robust_teacher, shift_cnn, translate
-from hardkd.experiments.contenders import AUGMENTED, Case, PixelAscent, contend
+from hardkd.experiments.ascent import PixelAscent
+from hardkd.experiments.contenders import AUGMENTED, Case, contend, CONTENDERS
 from hardkd.experiments.corruptions import Corrupting
-from hardkd.experiments.comparison import compare, convergence, equal_seconds, test_sets, best_by_held
+from hardkd.experiments.comparison import best_by_held, compare, test_sets as sets_of     # pytest would take it for a test
+from hardkd.experiments.seconds import clock_of, convergence, equal_seconds
 from hardkd.experiments.figures import differences_figure
-from hardkd.experiments.records import verdicts
+from hardkd.experiments.robustness import first_reached
+from hardkd.experiments.records import folded, is_hard, verdicts
+from hardkd.experiments.recipes import METHODS
+from hardkd.figures.page import Html
 
 train, test = digits()
 TINY = dict(epochs=1, batch_size=20, label_weight=0., progress=False)
@@ -54,7 +59,7 @@ def test_the_factor_is_the_strength(name, few, teacher, vae):
     for f in (.3, 1.):
         batch = hardkd.Batch(few.x[:40], few.y[:40], (0,))
         start = vae.reconstruct(batch.x) if name in ('KD + fixed VAE', 'HARD VAE') else batch.x
-        changed.append((batch.augmented(AUGMENTED[name](Case(teacher, small_mlp(), few, f, vae=vae))['augmentor']) - start).abs().mean().item())
+        changed.append((batch.augmented(AUGMENTED[name].options(Case(teacher, small_mlp(), few, f, vae=vae))['augmentor']) - start).abs().mean().item())
     assert changed[0] < changed[1], changed
 
 
@@ -67,7 +72,7 @@ def test_hard_starts_as_its_fixed_twin(learned, factor, few, teacher, vae):
     case = Case(teacher, small_mlp(), few, factor, vae=vae)
     def options(name):
         torch.manual_seed(0)     # of the small networks' first weights, as in `contend`
-        return AUGMENTED[name](case)
+        return AUGMENTED[name].options(case)
     ours, theirs = options(learned), options(twin_of(learned))
     batch = hardkd.Batch(few.x, few.y, (0,))
     start, same = (batch.augmented(how['augmentor']).detach() for how in (ours, theirs))
@@ -85,9 +90,10 @@ def test_hard_plays_one_turn_after_ten(name, few, teacher, vae):
     assert run.steps == dict(student=180, **({} if name.endswith('widths held') else dict(augmentor=3)))
 
 
-@pytest.mark.parametrize('record', [p.name for p in sorted((Path(hardkd.__file__).parent/'assets').glob('augment-*.json'))])
+@pytest.mark.parametrize('record', [p.name for p in sorted((Path(hardkd.__file__).parent/'records').glob('augment-*.json'))])
 def test_shipped_records_are_of_these_contenders(record):
-    path, held = hardkd.core.assets.asset(record), json.loads(hardkd.core.assets.asset(record).read_text())
+    path = hardkd.core.assets.record(record)
+    held = json.loads(path.read_text())
     recipe = json.loads(path.with_name('manifest.json').read_text())[record]['recipe']
     budgets = ['updates'] if '--no-seconds' in recipe else ['updates', 'seconds']
     assert {*budgets} == {'updates', 'seconds'} & {*held} and held['leaders'][0] == 'KD' and held['leaders'][-1].startswith('HARD')
@@ -105,6 +111,59 @@ def test_leaders_are_chosen_on_held_out_images():
               'KD + fixed spatial': row(.65), 'HARD mix': row(.1), 'HARD spatial': row(.2), 'HARD spatial + light, blind draws': row(.9), 'HARD VAE': dict(error='no'), 'FitNet': row(1.)}
     assert best_by_held(result) == ['KD', 'KD + shift', 'KD + pixel ascent', 'HARD spatial']
     assert best_by_held({k: result[k] for k in ('KD', 'KD + shift')}) == ['KD', 'KD + shift'], 'each once'
+
+
+def test_kinds_and_names_agree():
+    "Code looks at a contender's kind, people at its name: a HARD is called one, and only a HARD; its halves do not lead."
+    for name, c in CONTENDERS.items():
+        assert name == c.name and (c.kind == 'hard') == is_hard(name) == name.startswith('HARD')
+        assert (c.kind == 'labels') == (name == 'labels') and c.leads == (not name.endswith(('widths held', 'blind draws')))
+        assert c.plain == ('HARD spatial + light' if name.endswith('teacher asked') else None)
+    assert [n for n, c in AUGMENTED.items() if c.kind == 'usual'] == [n for n in AUGMENTED if n.startswith('KD')][:8]
+    assert not is_hard('nobody')
+
+
+def test_folded_tables():
+    page = folded('All <rows>', Html('<table></table>'), Html('<p>'))
+    assert page == '<details><summary>All &lt;rows&gt;</summary><table></table><p></details>' and isinstance(page, Html)
+
+
+def test_what_lesson_13_reads_in_the_records():
+    "Each number that its prose says in words."
+    names = 'digits-2000', 'digits-500', 'fashion-2000', 'fashion-2000-long', 'fashion-500'
+    paths = {n: hardkd.core.assets.record(f'augment-{n}.json') for n in names}
+    twin, rand = 'KD + fixed spatial + light', 'KD + RandAugment'
+    to_twin = [r for r in verdicts(paths) if r['method'].endswith(twin)]
+    assert len(to_twin) == 5, 'the same twin led everywhere'
+    assert all(.0195 < r['translate_difference'] < .0805 and .0045 < r['corrupted_difference'] < .0155 for r in to_twin)
+    gains = {n: next(r for r in verdicts({n: p}) if r['method'].endswith('minus KD'))['difference'] for n, p in paths.items()}
+    assert gains['digits-500'] > gains['digits-2000'] and gains['fashion-500'] > gains['fashion-2000'], 'worth most with few images'
+    for n in ('digits-2000', 'fashion-2000'):                                # by the clock
+        rows = {r['method']: r for r in compared(paths[n], twin, 'seconds')}
+        assert all(rows[k]['high'] < 0 and rows[k]['corrupted_high'] < 0 for k in ('HARD spatial + light', 'HARD spatial + light, teacher asked'))
+        ahead = [r for r in compared(paths[n], rand, 'seconds') if r['method'].startswith('HARD spatial + light')]
+        assert len(ahead) == 4 and all(r['corrupted_low'] > 0 for r in ahead)
+    rows = {r['method']: r for r in compared(paths['digits-2000'], twin, 'seconds')}
+    assert rows['HARD spatial + light']['updates']/rows[twin]['updates'] == pytest.approx(2/3, abs=.04)
+    assert rows['HARD spatial + light, teacher asked']['updates']/rows[twin]['updates'] == pytest.approx(1/3, abs=.04)
+    way = json.loads(paths['digits-2000'].read_text())['convergence']
+    level = max(np.mean(way['KD']['accuracy'], 0))
+    at = {n: [first_reached(w[k], np.mean(w['accuracy'], 0), level) for k in ('updates', 'seconds')] for n, w in way.items()}
+    for n in (twin, 'HARD spatial + light', 'HARD spatial + light, teacher asked'): assert .15 < at[n][0]/at['KD'][0] < .25, 'a fifth of the updates'
+    for n, share in ((twin, .75), ('HARD spatial + light', 1), ('HARD spatial + light, teacher asked', 2)):
+        assert at[n][1]/at['KD'][1] == pytest.approx(share, rel=.15)
+    clean = {r['method']: r for r in compared(paths['fashion-2000'])}
+    assert max(clean.values(), key=lambda r: r['test'])['method'] == 'KD + shift'
+    assert .09 < clean['HARD spatial + light, teacher asked']['corrupted'] - clean['KD + shift']['corrupted'] < .1
+    held = {n: clean[n]['held'] for n in ('HARD spatial', 'KD + fixed spatial', 'HARD spatial + light', twin)}
+    for hard, fixed in (('HARD spatial', 'KD + fixed spatial'), ('HARD spatial + light', twin)):
+        assert held[hard][0] > held[fixed][0] and held[hard][2] < held[fixed][2], 'starts narrow'
+
+
+def test_shipped_record_of_the_demo():
+    found = json.loads(hardkd.core.assets.record('demo.json').read_text())
+    assert [r['method'] for r in found['digits']] == [*METHODS] and len({r['pair'] for r in found['full']}) == 2
+    for r in found['digits'] + found['full']: assert 0 < r['test'] < 1 and 0 < r['translate'] < 1
 
 
 def test_pixel_ascent(few, teacher):
@@ -128,8 +187,8 @@ def test_pixel_ascent(few, teacher):
 # --- what is measured
 
 def test_sets_to_judge_on(few):
-    sets = test_sets(few, 6)
-    assert [*sets] == ['test', 'translate', 'corrupted'] and [*test_sets(few)] == ['test', 'translate']
+    sets = sets_of(few, 6)
+    assert [*sets] == ['test', 'translate', 'corrupted'] and [*sets_of(few)] == ['test', 'translate']
     some, each = few.subset(6), sets['corrupted'].x.view(10, 5, 6, 1, 28, 28)
     assert torch.equal(sets['translate'].x, translate(few).x) and sets['test'] is few
     assert torch.equal(each[3, 4], corrupt(some.x, [*CORRUPTIONS][3], 5)) and torch.equal(sets['corrupted'].y.view(50, 6)[17], some.y)
@@ -137,7 +196,7 @@ def test_sets_to_judge_on(few):
 
 def test_measured_by_hand(few, teacher):
     torch.manual_seed(0)
-    student, sets = mlp(), test_sets(few, 6)
+    student, sets = mlp(), sets_of(few, 6)
     told = predict(teacher, sets['corrupted'].x)
     right, last = hardkd.experiments.comparison.measured(student, sets, told)
     assert right['test'].mean().item() == pytest.approx(accuracy(student, few))
@@ -145,7 +204,7 @@ def test_measured_by_hand(few, teacher):
     by_image = [(predict(student, x[i::6]).argmax(1) == y[i]).float().mean().item() for i in range(6)]
     assert right['corrupted'].tolist() == pytest.approx(by_image)
     assert last == dict(agreement=agreement(predict(student, x), told), calibration=calibration_error(predict(student, x), y))
-    _, clean = hardkd.experiments.comparison.measured(student, test_sets(few), predict(teacher, few.x))
+    _, clean = hardkd.experiments.comparison.measured(student, sets_of(few), predict(teacher, few.x))
     assert clean['agreement'] == agreement(predict(student, few.x), predict(teacher, few.x))
 
 
@@ -174,7 +233,7 @@ def test_comparison_of_augmentations(tmp_path, few, teacher, monkeypatch):
     chosen = {n: r.get('factor') for n, r in first.items()}
     compare(*args, tmp_path/'seconds', names=names, factors=chosen, epochs=epochs, **options)
     assert [s[:4] for s in seen if s[0] == 'HARD spatial'] == [('HARD spatial', chosen['HARD spatial'], seed, epochs['HARD spatial']) for seed in (0, 1)], 'nothing is chosen again'
-    with pytest.raises(ValueError, match='a comparison of corrupted_images = 20'): compare(*args, tmp_path/'updates', names=names, factors=(.3, 1.), epochs=2, **options | dict(spoiled=30))
+    with pytest.raises(ValueError, match='a comparison of corrupted_images = 20'): compare(*args, tmp_path/'updates', names=names, factors=(.3, 1.), epochs=2, **options | dict(corrupted_images=30))
     with pytest.raises(ValueError, match='a comparison of epochs'): compare(*args, tmp_path/'updates', names=names, factors=(.3, 1.), epochs=epochs, **options)
 
 
@@ -188,7 +247,7 @@ def test_choice_is_by_clean_and_corrupted_held_images(tmp_path, few, teacher, mo
     def measured(student, sets, told):
         clean, spoiled = scores[student.factor]
         return dict(test=torch.tensor([clean]), translate=torch.tensor([1 - clean]), corrupted=torch.tensor([spoiled])), dict(agreement=0., calibration=0.)
-    monkeypatch.setattr(hardkd.experiments.comparison, 'contend', pretend), monkeypatch.setattr(hardkd.experiments.comparison, '_measured', measured)
+    monkeypatch.setattr(hardkd.experiments.comparison, 'contend', pretend), monkeypatch.setattr(hardkd.experiments.comparison, 'measured', measured)
     result = compare(teacher, small_mlp, few, few, few, tmp_path, names=('KD',), factors=(.3, 1.), seeds=1, corrupted_images=4, epochs=1)
     assert result['KD']['held'] == pytest.approx([.45, .5]) and result['KD']['factor'] == 1.
 
@@ -206,7 +265,7 @@ def test_seconds_are_read_off_the_clock():
 
 def test_clock(few, teacher):
     run = contend('HARD spatial', teacher, small_mlp, few, epochs=4, batch_size=20, label_weight=0., progress=False)
-    clock, made = hardkd.experiments.comparison._clock(run), [h['seconds'] for h in run.history if h['player'] == 'student']
+    clock, made = clock_of(run), [h['seconds'] for h in run.history if h['player'] == 'student']
     assert len(clock) == 21 and clock[0] == 0 and clock[-1] == made[-1] and clock[5] == pytest.approx(made[2]) and clock == sorted(clock)
 
 
@@ -267,7 +326,7 @@ def test_corrupting_draws_by_its_noise():
 
 
 def test_shipped_robust_teacher_bears_more_than_the_plain_one():
-    sets = test_sets(test.subset(1000), 200)
+    sets = sets_of(test.subset(1000), 200)
     robust, plain = ({k: accuracy(pretrained(n), d) for k, d in sets.items()} for n in ('robust_cnn', 'shift_cnn'))
     assert robust['corrupted'] > plain['corrupted'] + .1 and robust['test'] > .985
     for k, v in robust.items(): assert v == pytest.approx(pretrained('robust_cnn').manifest['metrics'][k], abs=.02)

@@ -8,10 +8,8 @@ from hypothesis import given, settings, strategies as st
 from torch import nn
 from hardkd.data import Images, digits
 from hardkd.models import cnn, mlp
-from hardkd.views.push_the_digit import *
-from hardkd.shift import *
-from hardkd.views.shift_map import *
-from hardkd.figures.charts import *
+from hardkd.shift import equivariance_error, invariance_error, shift_batch, shift_map, translate
+from hardkd.views.shift_map import shift_map_figure
 from test_kit import close, held, maps_of, ramp, said, texts_of
 
 settings.register_profile('hardkd', deadline=None, derandomize=True, max_examples=50)

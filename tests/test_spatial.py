@@ -7,12 +7,8 @@ from hypothesis import given, settings, strategies as st
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import affine
 from hardkd.data import digits
-from hardkd.augmentor import *
-from hardkd.spatial import *
-from hardkd.core.checks import *
-from hardkd.views.embedding_duel import *
-from hardkd.figures.charts import *
-from hardkd.views.disagreement_map import *
+from hardkd.figures.charts import widths_figure
+from hardkd.spatial import GENERATORS, SpatialAugmentor, affine_places, generator_matrices, warp
 
 settings.register_profile('hardkd', deadline=None, derandomize=True, max_examples=50)
 settings.load_profile('hardkd')

@@ -9,12 +9,14 @@ from torch.utils.data import DataLoader, IterableDataset
 from torchvision.transforms import v2
 from accelerate import Accelerator
 from safetensors.torch import load_file
-from hardkd import hard, train
+from hardkd import hard
 from hardkd.data import Images
 from hardkd.losses import disagreement
 from hardkd.spatial import SpatialAugmentor
-from hardkd.run import Batch, NotFinite, Trace
-from hardkd.train import Player, Referee, StudentLoss, train_student, fit, play
+from hardkd.batches import batches_from
+from hardkd.players import Player, Referee
+from hardkd.run import Batch, NotFinite
+from hardkd.train import StudentLoss, train_student, fit, play
 from hardkd.core.seeds import seed_of
 sys.path.insert(0, str(Path(__file__).parent))
 import train_jobs as jobs
@@ -55,7 +57,7 @@ def test_two_runs_of_one_seed(name):
 
 def test_batches_go_on_in_mid_epoch():
     loader = DataLoader(jobs.images(), 24, shuffle=True)
-    def labels(start, n): return [b.x for b in itertools.islice(train._batches(loader, 0, start, Accelerator(cpu=True)), n)]
+    def labels(start, n): return [b.x for b in itertools.islice(batches_from(loader, 0, start, Accelerator(cpu=True)), n)]
     first = labels(0, 8)                                            # two epochs
     assert torch.equal(torch.cat(first[6:]), torch.cat(labels(6, 2)))
     assert not torch.equal(first[0], first[4]), 'a new order each epoch'

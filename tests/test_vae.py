@@ -21,6 +21,8 @@ from hardkd.spatial import SpatialAugmentor
 from hardkd.run import Batch, NotFinite
 from hardkd.train import Referee
 from hardkd.vae import *
+from hardkd.vae_augmentor import *
+from hardkd.vae_training import *
 from hardkd.views.vae_scrub import *
 from hardkd.figures.images import *
 

@@ -5,7 +5,7 @@ import pytest, torch
 from torch import nn
 from matplotlib.figure import Figure
 import hardkd, hardkd.run, hardkd.spatial, hardkd.views.augmentor_cloud, hardkd.views.base, hardkd.views.hard_scrub
-from hardkd import Images, accuracy, curves, html_page, mlp, predict, pretrained, shift_batch
+from hardkd import Images, accuracy, curves, html_page, mlp, predict, pretrained, shift_batch, widths_figure
 from hardkd.data import to_bytes
 from hardkd.views import doctor as doctor_room
 from hardkd.views.base import View
@@ -54,6 +54,20 @@ def test_page_is_one_file_without_addresses(name, which, tmp_path):
 @each_view_of_both
 def test_view_stays_small(name, which):
     assert sum(len(a['data']) for a in made(name, which).arrays.values()) <= 5.5e6
+
+
+def test_one_page_has_one_look_for_a_name():
+    "On the page of a demo or a lesson: a generator, a role, a method in each view and in each still."
+    teacher, students, data, run = shipped()
+    views = [made(name, 'shipped') for name in MAKERS]
+    widths = dict(zip(run.augmentor.generators, run.trace['widths'].T))
+    lines = widths_figure(widths).axes[1].lines + curves(widths | {'KD': [0., 1.], 'HARD': [0., 1.]}).axes[1].lines
+    seen = {}
+    for view in views:
+        for name, look in view.state.get('looks', {}).items(): seen.setdefault(name, set()).add((look['color'], look.get('marker')))
+    for line in lines: seen.setdefault(line.get_label(), set()).add((line.get_color(), line.get_marker()))
+    assert {'teacher', 'augmentor', 'KD', 'HARD', *widths} <= set(seen)
+    assert {name: found for name, found in seen.items() if len(found) > 1} == {}
 
 
 # --- the base class
@@ -106,13 +120,13 @@ def test_pack_of_a_view_into_other_memory_is_in_order():
 
 
 def test_modules_are_one_scope():
-    text = module_text('net', 'push_the_digit')
+    text = module_text('push_the_digit')
     assert not re.search(r'(?m)^import ', text) and len(re.findall(r'(?m)^export ', text)) == 1
     names = re.findall(r'(?m)^(?:async )?(?:const|let|function|class) (\w+)', text)
     assert len(names) == len(set(names)), {n for n in names if names.count(n) > 1}
 
 
-@pytest.mark.parametrize('path', sorted((files('hardkd')/'static').iterdir()), ids=lambda p: p.name)
+@pytest.mark.parametrize('path', sorted(p for p in (files('hardkd')/'views').rglob('*.*') if p.suffix != '.py' and '__pycache__' not in p.parts), ids=lambda p: p.name)
 def test_static_file_can_stand_inside_a_page(path):
     text = path.read_text()
     if path.name.endswith('.js'): assert '</' not in text and '<!--' not in text and 'innerHTML' not in text
@@ -238,8 +252,8 @@ def test_cloud_scores_a_shift_as_torch_does():
     x = run.trace['x']
     moved = shift_batch(x, 2*s-r, 3*s-r)
     z, t = predict(students['KD'], moved), predict(teacher, moved)
-    assert view.apart[3, 2].item() == pytest.approx(hardkd.disagreement(z, t).mean().item(), rel=1e-5)
-    assert view.swayed[3, 2].item() == pytest.approx(hardkd.disagreement(t, predict(teacher, x)).mean().item(), rel=1e-5)
+    assert view.disagreement[3, 2].item() == pytest.approx(hardkd.disagreement(z, t).mean().item(), rel=1e-5)
+    assert view.teacher_change[3, 2].item() == pytest.approx(hardkd.disagreement(t, predict(teacher, x)).mean().item(), rel=1e-5)
 
 
 def test_cloud_describes_its_table_and_the_hardest_shift():
@@ -249,7 +263,7 @@ def test_cloud_describes_its_table_and_the_hardest_shift():
         spread = torch.tensor([r[axis['name']] for r in rows]).std(correction=0).item()
         said = float(re.search(rf"{axis['name']} ([-\d.e]+) {axis['unit']}", view.describe())[1])
         assert said == pytest.approx(spread, rel=.06)
-    hard = view.apart - view.swayed
+    hard = view.disagreement - view.teacher_change
     dx, dy, nats = map(float, re.search(r'is \((-?\d+), (-?\d+)\): ([\d.]+) nats', view.describe()).groups())
     row, column = divmod(hard.argmax().item(), len(hard))
     assert (dx, dy) == (column*view.state['stride'] - view.state['reach'], row*view.state['stride'] - view.state['reach'])

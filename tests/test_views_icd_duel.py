@@ -292,7 +292,7 @@ def test_views_figure_follows_its_place():
 def test_module_fits_the_kits_scope_and_a_page():
     names = re.findall(r'(?m)^(?:async )?(?:const|let|function|class) (\w+)', module_text('embedding_duel'))
     assert len(names) == len(set(names))
-    text = (files('hardkd')/'static'/'embedding_duel.js').read_text()
+    text = (files('hardkd')/'views'/'embedding_duel.js').read_text()
     assert not any(bad in text for bad in ('</', '<!--', 'innerHTML', 'http', 'eval('))
 
 

@@ -2,12 +2,13 @@
 import base64, itertools, math, re, threading
 import pytest, torch
 from torch import nn
-import hardkd, hardkd.spatial, hardkd.views.push_the_digit
+import hardkd, hardkd.shift, hardkd.spatial, hardkd.views.push_the_digit
 from hardkd import Images, digits, disagreement, distill, mlp, predict, pretrained, shift_batch, soften, vit
 from hardkd.data import to_bytes
-from hardkd.views.push_the_digit import PushTheDigit, push_figure
+from hardkd.figures.answers import plane_figure, push_figure
+from hardkd.views.push_the_digit import PushTheDigit
 from hardkd.spatial import GENERATORS, from_units, to_units, warp
-from hardkd.views.disagreement_map import motion_plane, pixel_places, plane_axes, plane_figure
+from hardkd.views.disagreement_map import motion_plane, pixel_places, plane_axes
 from lab import painted, picture
 from test_browser import Page
 from view_makers import NASTY, Odd, foreign, made, shipped
@@ -106,7 +107,7 @@ def test_known_breaks():
 
 def test_moves_go_outwards_and_none_is_left_out():
     for m in 1, 2, 5:
-        moves = hardkd.views.push_the_digit._outwards(m)
+        moves = hardkd.shift.outward_moves(m)
         lengths = [math.hypot(*d) for d in moves]
         assert lengths == sorted(lengths) and len(set(moves)) == len(moves)
         assert set(moves) == {d for d in itertools.product(range(-m, m+1), repeat=2) if math.hypot(*d) <= m}
@@ -276,50 +277,38 @@ def test_push_names_what_is_wrong(case):
     with pytest.raises((ValueError, TypeError), match=re.escape(message)): call()
 
 
-# --- the warp in the page
+# --- the warp in JavaScript
 
-@pytest.fixture(scope='module')
-def tools(chromium, root):
-    "A page with nothing but warp.js."
-    context = chromium.new_context(offline=True)
-    page = context.new_page()
-    page.set_content(f"<script type='module'>{(root/'hardkd'/'static'/'warp.js').read_text()}\nObject.assign(window, {{ warped, lookBack }})</script>")
-    page.wait_for_function('() => window.warped !== undefined')
-    yield page
-    context.close()
-
-
-def in_page(tools, image, back):
+def in_javascript(javascript, image, back):
     "The image (C,H,W) of bytes as warped() makes it; back: six numbers, or arguments of lookBack."
-    made = tools.evaluate('''([data, shape, back]) => { const from = Uint8Array.from(data);
-        return Array.from(warped(from, shape, Array.isArray(back) ? back : lookBack(shape, back), new Uint8Array(from.length))) }''',
-        [image.flatten().tolist(), list(image.shape), back])
+    line = 'warped(from, shape, Array.isArray(back) ? back : lookBack(shape, back), new Uint8Array(from.length))'
+    made = javascript('warp.js', line, **{'from': image.flatten().numpy()}, shape=list(image.shape), back=back)
     return torch.tensor(made, dtype=torch.uint8).view(image.shape)
 
 
 @pytest.mark.parametrize('shape', [(1, 28, 28), (3, 32, 32), (3, 7, 12), (1, 5, 4)])
-def test_whole_pixels_in_the_page_are_those_of_shift_batch(tools, shape):
+def test_whole_pixels_in_javascript_are_those_of_shift_batch(javascript, shape):
     x = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     for dx, dy in (0, 0), (1, 0), (0, 1), (-3, 2), (4, -4), (99, 0):
-        assert torch.equal(in_page(tools, x, dict(dx=dx, dy=dy)), shift_batch(x, dx, dy))
+        assert torch.equal(in_javascript(javascript, x, dict(dx=dx, dy=dy)), shift_batch(x, dx, dy))
 
 
 @pytest.mark.parametrize('shape', [(1, 28, 28), (3, 16, 24)])
-def test_turns_and_scales_in_the_page_are_those_of_python(tools, shape):
+def test_turns_and_scales_in_javascript_are_those_of_python(javascript, shape):
     x = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
     for dx, dy, turn, scale in (0, 0, 25, 1), (3, -1, -60, 1.3), (-2, 5, 180, .5):
-        ours = in_page(tools, x, dict(dx=dx, dy=dy, turn=turn, scale=scale))
+        ours = in_javascript(javascript, x, dict(dx=dx, dy=dy, turn=turn, scale=scale))
         theirs = to_bytes(hardkd.views.push_the_digit._pushed(x/255, [(dx, dy)], turn, scale)[0])
         assert (ours.int() - theirs.int()).abs().max() <= 1
 
 
 @pytest.mark.parametrize('shape', [(1, 28, 28), (3, 16, 24)])
 @pytest.mark.parametrize('plane', [('tx', 'ty'), ('rotation', 'scale'), ('stretch', 'shear')])
-def test_planes_in_the_page_are_those_of_warp(tools, shape, plane):
+def test_planes_in_javascript_are_those_of_warp(javascript, shape, plane):
     x = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(2))
     motions = motion_plane(plane, (.3, .4), 5, shape[1:])
     for r, c in (0, 0), (2, 2), (4, 1), (1, 4):
-        ours = in_page(tools, x, pixel_places(motions[r, c], shape[1:]).tolist())
+        ours = in_javascript(javascript, x, pixel_places(motions[r, c], shape[1:]).tolist())
         theirs = to_bytes(warp(x[None]/255, motions[r, c][None])[0])
         assert (ours.int() - theirs.int()).abs().max() <= 1
 

@@ -1,0 +1,1 @@
+"""Experiments: what is compared with what, how it is judged, and what came out."""

@@ -7,10 +7,12 @@ __all__ = ['compare_methods', 'compare_augmentations']
 
 # %% ../../nbs/experiments/commands.ipynb #e87edcc5
 import json, os
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 import torch
-from ..core.checks import check_number, check_one_of, refuse
+from ..core.checks import check_number, check_one_of, refused
 from ..data import digits, evenly_spaced, fashion
 from ..models import accuracy, mlp, tiny_student
 from ..weights import pretrained, save_pretrained
@@ -18,12 +20,15 @@ from ..train import fit
 from ..shift import translate
 from .corruptions import robust_teacher
 from .contenders import AUGMENTED, CONTENDERS
-from .comparison import compare, convergence, equal_seconds, test_sets, best_by_held
-from .records import compared, compared_text
+from .comparison import best_by_held, compare, test_sets
+from .seconds import convergence, equal_seconds
+from .records import compared, compared_text, is_hard
 from .recipes import make_model, train_vae_by_recipe
 from .toy import results_folder
 
-# %% ../../nbs/experiments/commands.ipynb #b919a9f8
+# %% ../../nbs/experiments/commands.ipynb #d7df939d
+def _image_sets(root): return dict(digits=digits, fashion=partial(fashion, root))
+
 def _kept(path, make, factory, recipe):
     "A model that a comparison trains first, and keeps beside its results."
     if path.exists(): return pretrained(path.stem, path.parent)
@@ -31,81 +36,146 @@ def _kept(path, make, factory, recipe):
     save_pretrained(model, path, factory, recipe, 0)
     return model
 
-def _apart(train, images, most=2000):
+def _split(train, images, most=2000):
     "So many images to learn from, spread evenly, and others to choose by."
     rest = torch.ones(len(train), dtype=torch.bool)
     rest[evenly_spaced(len(train), images)] = False        # those that `subset` takes
     held = train.subset(rest)
     return train.subset(images), held.subset(min(most, len(held)))
 
+# %% ../../nbs/experiments/commands.ipynb #2b428453
+def _loss_teacher(data, train, out, progress):
+    "Shipped for digits; for Fashion-MNIST trained once."
+    if data == 'digits': return pretrained('shift_cnn')
+    optimiser = partial(torch.optim.Adam, lr=3e-3)
+    def make():
+        return fit(make_model('shift_cnn', 0), train, epochs=12, optimiser=optimiser, progress=progress).student
+    return _kept(out/'teacher.safetensors', make, 'shift_cnn', 'hardkd compare --data fashion')
+
 def compare_methods(
-    out='hardkd-compare',   # folder for the results
-    data:str='digits',      # 'digits', or 'fashion'
-    images:int=None,        # that students learn from; 500 digits or 1,000 clothes when not given
-    root='data',            # where Fashion-MNIST lies, or is downloaded to
-    names=(),               # which of `CONTENDERS`; all losses when not given
-    seeds:int=3,            # students a method
-    epochs:float=50,        # of each student
-    progress:bool=True,     # show bars
-)->list:                    # of `compared`
-    "Lesson 13's comparison of losses: a teacher of 10,000 images, students of few; a table."
-    both = dict(digits=digits, fashion=partial(fashion, root))
-    other = next(k for k in both if k != check_one_of('data', data, both))
-    (train, test), probe, out = both[data](), both[other](), results_folder(out)
-    images = check_number('images', images or dict(digits=500, fashion=1000)[data], 50, len(train)//2, whole=True)
+    out:str|Path='hardkd-compare',  # folder for the results
+    data:str='digits',              # 'digits', or 'fashion'
+    images:int|None=None,           # that students learn from; 500 digits or 1,000 of Fashion-MNIST when not given
+    root:str|Path='data',           # where Fashion-MNIST lies, or is downloaded to
+    names:Sequence[str]=(),         # which of `CONTENDERS`; all losses when not given
+    seeds:int=3,                    # students a method
+    epochs:float=50,                # of each student
+    progress:bool=True,             # show bars
+)->list[dict]:                      # of `compared`
+    "Lesson 13's (rivals) comparison of losses: a teacher of 10,000 images, students of few; a table."
+    sets = _image_sets(root)
+    other = next(k for k in sets if k != check_one_of('data', data, sets))
+    train, test = sets[data]()
+    probe = sets[other]()
+    folder = results_folder(out)
+    images = images or dict(digits=500, fashion=1000)[data]
+    check_number('images', images, 50, len(train)//2, whole=True)
     for name in names: check_one_of('names', name, CONTENDERS)
-    def make(): return fit(make_model('shift_cnn', 0), train, epochs=12, optimiser=partial(torch.optim.Adam, lr=3e-3), progress=progress).student
-    teacher = pretrained('shift_cnn') if data == 'digits' else _kept(out/'teacher.safetensors', make, 'shift_cnn', 'hardkd compare --data fashion')
+    teacher = _loss_teacher(data, train, folder, progress)
     print(f'teacher: {accuracy(teacher, test):.2%}, translate {accuracy(teacher, translate(test)):.2%}')
-    chosen = dict(names=names) if names else {}
-    compare(teacher, tiny_student, *_apart(train, images), test, out, seeds=seeds, probe=probe, epochs=epochs, batch_size=50, **chosen)
-    rows = compared(out)
-    (out/'compared.json').write_text(json.dumps(rows, indent=1))
+    chosen:dict = dict(names=names) if names else {}
+    few, held = _split(train, images)
+    compare(teacher, tiny_student, few, held, test, folder, probe=probe, seeds=seeds, epochs=epochs, batch_size=50,
+            **chosen)
+    rows = compared(folder)
+    (folder/'compared.json').write_text(json.dumps(rows, indent=1))
     print(compared_text(rows))
     return rows
 
+# %% ../../nbs/experiments/commands.ipynb #fae29406
+class _Earlier(NamedTuple):
+    "What is taken over from an earlier record."
+    leaders:list[str]
+    factors:dict[str, float]   # of those that ran
+
+def _read_earlier(like):
+    record = json.loads(Path(like).read_text())
+    if not (isinstance(record, dict) and 'leaders' in record):
+        raise refused('like', repr(str(like)), 'a record.json of `hardkd augment`')
+    factors = {row['method']: row['factor'] for row in record['updates']['KD'] if 'error' not in row}
+    return _Earlier(record['leaders'], factors)
+
+def _names_of(names, earlier):
+    "Who takes part: as asked for, and 'KD'; else those of the earlier record, else all."
+    allowed = earlier.factors if earlier and earlier.factors else CONTENDERS
+    if names: return 'KD', *(check_one_of('names', name, allowed) for name in names if name != 'KD')
+    return tuple(allowed) if allowed is not CONTENDERS else ('labels', 'KD', *AUGMENTED)
+
+def _robust_models(data, train, out, progress):
+    "Teacher and VAE: shipped for digits; for Fashion-MNIST trained once."
+    if data == 'digits': return pretrained('robust_cnn'), pretrained('vae')
+    kept = partial(_kept, recipe='hardkd augment --data fashion')
+    teacher = kept(out/'teacher.safetensors', lambda: robust_teacher(train, progress=progress), 'shift_cnn')
+    return teacher, kept(out/'vae.safetensors', lambda: train_vae_by_recipe(train, progress=progress), 'vae')
+
+def _print_record(record):
+    "All tables of a record."
+    for budget in 'updates', 'seconds':
+        for rival,rows in record.get(budget, {}).items():
+            print(f'equal {budget}', compared_text(rows, rival), sep='\n')
+
+# %% ../../nbs/experiments/commands.ipynb #1d4c4547
+class _AugmentationTables:
+    "Both budgets and the way there, on one set of models and images."
+    def __init__(self, teacher, vae, train, test, images, seeds, updates, out):
+        self.teacher, self.vae, self.test, self.seeds, self.out = teacher, vae, test, seeds, out
+        self.few, self.held = _split(train, images)
+        self.epochs = updates/(images//64)
+
+    def _compare(self, budget, **how):
+        common = dict(seeds=self.seeds, corrupted_images=2000, label_weight=0., lr=5e-3, batch_size=64, vae=self.vae)
+        return compare(self.teacher, mlp, self.few, self.held, self.test, self.out/budget, **how, **common)
+
+    def at_equal_updates(self, names, factors, trial)->None:
+        "Each method chooses its strength among `factors`, unless they are chosen."
+        self.result = self._compare('updates', names=names, factors=factors, trial=trial, epochs=self.epochs)
+        self.factors = {name: row.get('factor') for name,row in self.result.items() if 'error' not in row}
+
+    def at_equal_seconds(self)->None:
+        "As long as the fastest run of `KD + fixed spatial`, or of KD, took."
+        seconds = min(self.result.get('KD + fixed spatial', self.result['KD'])['seconds'])
+        length = equal_seconds(self.result, self.epochs, seconds)
+        self._compare('seconds', names=tuple(self.factors), factors=self.factors, epochs=length)
+
+    def convergence(self, leaders, progress)->dict:
+        "The way of the leaders, and of the plain form of the HARD that leads."
+        shown = [*leaders, CONTENDERS[leaders[-1]].plain]
+        ways = {name: self.factors[name] for name in shown if name in self.factors}
+        part = self.held.subset(min(500, len(self.held)))
+        return convergence(self.teacher, mlp, self.few, part, ways, self.result, self.seeds, epochs=2*self.epochs,
+                           batch_size=64, label_weight=0., lr=1e-3, vae=self.vae, progress=progress)
+
 def compare_augmentations(
-    out='hardkd-augment',   # folder for the results
-    data:str='digits',      # 'digits', or 'fashion'
-    images:int=2000,        # that students learn from
-    root='data',            # where Fashion-MNIST lies, or is downloaded to
-    names=(),               # which; 'KD' comes along; all augmentations when not given
-    seeds:int=3,            # students a method
-    updates:int=1000,       # of each student, 64 images each
-    trial:float=1.,         # share of them that a student gets by which a strength is chosen
-    seconds:bool=True,      # the table of equal seconds too
-    like=None,              # a record.json whose chosen strengths are taken over: nothing is chosen, and `names` are its own when not given
-    progress:bool=True,     # show bars, where a teacher or a VAE is trained first
-)->dict:                    # what record.json holds: data, images, seeds, trial, leaders, machine, updates and seconds ({against: rows of `compared`}), convergence (without `like`)
-    "Lesson 13's comparison of augmentations, at equal updates and then at equal seconds: a robust teacher, MLP students, no labels."
-    train, test = dict(digits=digits, fashion=partial(fashion, root))[check_one_of('data', data, ('digits','fashion'))]()
-    check_number('images', images, 64, len(train)*4//5, whole=True), check_number('updates', updates, 1, whole=True)
-    earlier = like and json.loads(Path(like).read_text())
-    if like and not (isinstance(earlier, dict) and 'leaders' in earlier): refuse('like', repr(str(like)), 'a record.json of `hardkd augment`')
-    chosen = like and {r['method']: r['factor'] for r in earlier['updates']['KD'] if 'error' not in r}
-    allowed = chosen or CONTENDERS
-    names = ('KD', *(check_one_of('names', n, allowed) for n in names if n != 'KD')) if names else tuple(chosen or ('labels', 'KD', *AUGMENTED))
-    out, (few, held) = results_folder(out), _apart(train, images)
-    if data == 'digits': teacher, vae = pretrained('robust_cnn'), pretrained('vae')
-    else:
-        teacher = _kept(out/'teacher.safetensors', lambda: robust_teacher(train, progress=progress), 'shift_cnn', 'hardkd augment --data fashion')
-        vae = _kept(out/'vae.safetensors', lambda: train_vae_by_recipe(train, progress=progress), 'vae', 'hardkd augment --data fashion')
-    print('teacher:', {k: f'{accuracy(teacher, d):.2%}' for k,d in test_sets(test, 2000).items()})
-    common, epochs = dict(seeds=seeds, corrupted_images=2000, label_weight=0., lr=5e-3, batch_size=64, vae=vae), updates/(images//64)
-    result = compare(teacher, mlp, few, held, test, out/'updates', names=names, factors=chosen or (.5, 1., 2.), trial=trial, epochs=epochs, **common)
-    factors = {n: r.get('factor') for n,r in result.items() if 'error' not in r}
-    if seconds:
-        length = equal_seconds(result, epochs, min(result.get('KD + fixed spatial', result['KD'])['seconds']))
-        compare(teacher, mlp, few, held, test, out/'seconds', names=tuple(factors), factors=factors, epochs=length, **common)
-    budgets = ('updates', 'seconds') if seconds else ('updates',)
-    first = [n for n in earlier['leaders'] if n in factors] if like else best_by_held(result)
-    record = dict(data=data, images=images, seeds=seeds, trial=trial, leaders=first, machine=f'{torch.get_num_threads()} threads of {os.cpu_count()} cores')
-    record |= {budget: {rival: compared(out/budget, rival) for rival in first if not rival.startswith('HARD')} for budget in budgets}
-    if not like:
-        part, plain = held.subset(min(500, len(held))), first[-1].split(',')[0]    # of the HARD that leads, without what follows its comma
-        ways = {n: factors[n] for n in (*first, plain) if n in factors}
-        record['convergence'] = convergence(teacher, mlp, few, part, ways, result, seeds, epochs=2*epochs, batch_size=64, label_weight=0., lr=1e-3, vae=vae, progress=progress)
-    (out/'record.json').write_text(json.dumps(record))
-    for budget in budgets:
-        for rival,rows in record[budget].items(): print(f'equal {budget}', compared_text(rows, rival), sep='\n')
+    out:str|Path='hardkd-augment',  # folder for the results
+    data:str='digits',              # 'digits', or 'fashion'
+    images:int=2000,                # that students learn from
+    root:str|Path='data',           # where Fashion-MNIST lies, or is downloaded to
+    names:Sequence[str]=(),         # which; 'KD' comes along; all augmentations when not given
+    seeds:int=3,                    # students a method
+    updates:int=1000,               # of each student, 64 images each
+    trial:float=1.,                 # share of them that a student gets by which a strength is chosen
+    seconds:bool=True,              # the table of equal seconds too
+    like:str|Path|None=None,        # a record.json: its strengths are taken over, its names too when none are given
+    progress:bool=True,             # show bars, where a teacher or a VAE is trained first
+)->dict:                            # of record.json: ..., leaders, updates and seconds ({against: rows}), convergence
+    "Lesson 13's (rivals) comparison of augmentations, at equal updates and then at equal seconds."
+    train, test = _image_sets(root)[check_one_of('data', data, ('digits', 'fashion'))]()
+    check_number('images', images, 64, len(train)*4//5, whole=True)
+    check_number('updates', updates, 1, whole=True)
+    earlier = _read_earlier(like) if like else None
+    names = _names_of(names, earlier)
+    folder = results_folder(out)
+    teacher, vae = _robust_models(data, train, folder, progress)
+    print('teacher:', {name: f'{accuracy(teacher, some):.2%}' for name,some in test_sets(test, 2000).items()})
+    tables = _AugmentationTables(teacher, vae, train, test, images, seeds, updates, folder)
+    tables.at_equal_updates(names, earlier.factors if earlier and earlier.factors else (.5, 1., 2.), trial)
+    if seconds: tables.at_equal_seconds()
+    leaders = [n for n in earlier.leaders if n in tables.factors] if earlier else best_by_held(tables.result)
+    record = dict(data=data, images=images, seeds=seeds, trial=trial, leaders=leaders,
+                  machine=f'{torch.get_num_threads()} threads of {os.cpu_count()} cores')
+    for budget in ('updates', 'seconds') if seconds else ('updates',):
+        record[budget] = {rival: compared(folder/budget, rival) for rival in leaders if not is_hard(rival)}
+    if not earlier: record['convergence'] = tables.convergence(leaders, progress)
+    (folder/'record.json').write_text(json.dumps(record))
+    _print_record(record)
     return record

@@ -8,124 +8,149 @@ __all__ = ['CORRUPTIONS', 'corrupt', 'Corrupting', 'robust_teacher']
 # %% ../../nbs/experiments/corruptions.ipynb #bf79b5cf
 import math, zlib
 from functools import partial
+from typing import Any, TypeVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.transforms.v2 import functional as V
-from ..core.checks import check_images, check_number, check_one_of, refuse
+from ..core.checks import check_images, check_number, check_one_of, refused
 from ..core.seeds import seed_of
 from ..data import Images
 from ..models import shift_cnn
+from ..augmentor import Augmentor, noise_for
 from ..train import fit
 from ..spatial import generator_matrices, warp
 
 # %% ../../nbs/experiments/corruptions.ipynb #6db7f0a7
-def _moved(x, **amounts):
+def _warped(x, **amounts):
     matrices = generator_matrices(amounts, *x.shape[-2:])
-    return warp(x, (torch.stack([*amounts.values()], 1)[:,:,None,None]*matrices).sum(1))
+    motions = torch.stack([*amounts.values()], 1)[:,:,None,None]*matrices
+    return warp(x, motions.sum(1))
 
 def _signs(x): return 2.*torch.randint(2, (len(x),)) - 1
 
-def _shift(x, s):
+def _shift(x, strength):
     angle = 2*math.pi*torch.rand(len(x))
-    return _moved(x, tx=s*angle.cos(), ty=s*angle.sin())
+    return _warped(x, tx=strength*angle.cos(), ty=strength*angle.sin())
 
-def _shear(x, s):
+def _rotation(x, strength): return _warped(x, rotation=strength*_signs(x))
+
+def _scale(x, strength): return _warped(x, scale=strength*_signs(x))
+
+def _shear(x, strength):
     "Rows slide, as in italics: half a shear along both axes, half a turn back."
-    half = s/2*_signs(x)
-    return _moved(x, shear=half, rotation=-half)
+    half = strength/2*_signs(x)
+    return _warped(x, shear=half, rotation=-half)
 
-def _blur(x, s):
+def _noise(x, strength): return V.gaussian_noise(x, sigma=strength)
+
+def _blur(x, strength):
     "Along one axis, then the other: the same, and faster."
-    sigma = s*min(x.shape[-2:])
+    sigma = strength*min(x.shape[-2:])
     wide, tall = (2*min(math.ceil(3*sigma), n-1) + 1 for n in (x.shape[-1], x.shape[-2]))
     return V.gaussian_blur(V.gaussian_blur(x, [wide,1], [sigma]*2), [1,tall], [sigma]*2)
 
-def _elastic(x, s):
-    "A sheet pulled by 4 x 4 random arrows, smooth between them; s: their root mean square."
+def _contrast(x, strength): return V.adjust_contrast(x, 1-strength)
+
+def _elastic(x, strength):
+    "A sheet pulled by 4 x 4 random arrows, smooth between them; the strength is their root mean square."
     pull = V.resize(2*torch.rand(len(x), 2, 4, 4) - 1, x.shape[-2:], V.InterpolationMode.BICUBIC, antialias=False)
     pull = pull - pull.mean((2,3), keepdim=True)
-    pull = 2*s*pull/pull.square().sum(1).mean((1,2)).sqrt()[:,None,None,None]
+    pull = 2*strength*pull/pull.square().sum(1).mean((1,2)).sqrt()[:,None,None,None]
     places = F.affine_grid(torch.eye(2,3).expand(len(x),2,3), x.shape, align_corners=False)
     return F.grid_sample(x, places + pull.permute(0,2,3,1), align_corners=False)
 
-def _occlusion(x, s):
+def _occlusion(x, strength):
     "A square of one grey, somewhere."
-    sides, x = [max(1, round(s*n)) for n in x.shape[-2:]], x.clone()
+    sides = [max(1, round(strength*n)) for n in x.shape[-2:]]
+    x = x.clone()
     for image,draws in zip(x, torch.rand(len(x), 3)):
-        i, j = (int(u*(n-k+1)) for u,n,k in zip(draws.tolist(), x.shape[-2:], sides))
-        V.erase(image, i, j, *sides, draws[2], inplace=True)
+        top, left = (int(u*(n-side+1)) for u,n,side in zip(draws.tolist(), x.shape[-2:], sides))
+        V.erase(image, top, left, *sides, draws[2], inplace=True)
     return x
 
-def _thickness(x, s):
+def _thickness(x, strength):
     "Bright strokes grow or shrink: grey dilation of the image or of its negative, the last pixel blended in."
-    grow, left = (torch.rand(len(x)) < .5)[:,None,None,None], s*min(x.shape[-2:])
+    grow = (torch.rand(len(x)) < .5)[:,None,None,None]
+    left = strength*min(x.shape[-2:])
     x = torch.where(grow, x, 1-x)
-    while left > 0: x, left = x.lerp(F.max_pool2d(x, 3, 1, 1), min(left, 1.)), left-1
+    while left > 0:
+        x = x.lerp(F.max_pool2d(x, 3, 1, 1), min(left, 1.))
+        left -= 1
     return torch.where(grow, x, 1-x)
 
-# name -> (maker, its five strengths); maker(x, strength) takes (N,C,H,W) in [0,1] and draws from torch's own chance, as torchvision does
+# %% ../../nbs/experiments/corruptions.ipynb #6e7acd82
+# name → (maker, its five strengths); maker(x, strength) takes (N,C,H,W) in [0,1], draws from torch's own random state
 CORRUPTIONS = dict(
-    shift=(_shift, (.04, .08, .12, .16, .2)),   # images
-    rotation=(lambda x, s: _moved(x, rotation=s*_signs(x)), (.15, .3, .45, .6, .75)),   # radians
-    scale=(lambda x, s: _moved(x, scale=s*_signs(x)), (.1, .2, .3, .4, .5)),   # log
-    shear=(_shear, (.2, .4, .6, .8, 1.)),   # tangent
-    noise=(lambda x, s: V.gaussian_noise(x, sigma=s), (.05, .1, .16, .24, .36)),   # sd
-    blur=(_blur, (.015, .025, .04, .055, .07)),   # sd, images
-    contrast=(lambda x, s: V.adjust_contrast(x, 1-s), (.2, .35, .5, .65, .8)),   # share lost
-    elastic=(_elastic, (.02, .04, .06, .08, .1)),   # images
-    occlusion=(_occlusion, (.1, .2, .3, .4, .5)),   # side, images
-    thickness=(_thickness, (.01, .02, .03, .04, .05)))   # images
+    shift=(_shift, (.04, .08, .12, .16, .2)),             # images
+    rotation=(_rotation, (.15, .3, .45, .6, .75)),        # radians
+    scale=(_scale, (.1, .2, .3, .4, .5)),                 # log
+    shear=(_shear, (.2, .4, .6, .8, 1.)),                 # tangent
+    noise=(_noise, (.05, .1, .16, .24, .36)),             # sd
+    blur=(_blur, (.015, .025, .04, .055, .07)),           # sd, images
+    contrast=(_contrast, (.2, .35, .5, .65, .8)),         # share lost
+    elastic=(_elastic, (.02, .04, .06, .08, .1)),         # images
+    occlusion=(_occlusion, (.1, .2, .3, .4, .5)),         # side, images
+    thickness=(_thickness, (.01, .02, .03, .04, .05)))    # images
+
+_Pictures = TypeVar('_Pictures', Images, Tensor)
 
 def corrupt(
-    data,          # Images, or (N,C,H,W) in [0,1], C 1 or 3, H and W from 8
-    name:str,      # of `CORRUPTIONS`
-    severity:int,  # 1 to 5
-    seed:int=0,    # of each image's draw, the same at all severities and however many images there are
-):                 # the same kind, in [0,1]; labels stay
+    data:_Pictures,  # Images, or (N,C,H,W) in [0,1], C 1 or 3, H and W from 8
+    name:str,        # of `CORRUPTIONS`
+    severity:int,    # 1 to 5
+    seed:int=0,      # of each image's draw, the same at all severities and however many images there are
+)->_Pictures:        # the same kind, in [0,1]; labels stay
     "Damage images; torch's own random state stays as it was."
-    x = check_images('data', getattr(data, 'x', data))
-    if x.shape[1] not in (1,3) or min(x.shape[2:]) < 8: refuse('data', f'shape {tuple(x.shape)}', '(N,C,H,W), C 1 or 3, H and W from 8')
+    x = check_images('data', data.x if isinstance(data, Images) else data)
+    if x.shape[1] not in (1,3) or min(x.shape[2:]) < 8:
+        raise refused('data', f'shape {tuple(x.shape)}', '(N,C,H,W), C 1 or 3, H and W from 8')
     make, strengths = CORRUPTIONS[check_one_of('name', name, CORRUPTIONS)]
-    check_number('severity', severity, 1, len(strengths), whole=True), check_number('seed', seed, 0, whole=True)
-    full, made = torch.cat([x.detach().float().cpu(), torch.zeros(-len(x) % 64, *x.shape[1:])]), []   # whole blocks of 64, a seed each
+    check_number('severity', severity, 1, len(strengths), whole=True)
+    check_number('seed', seed, 0, whole=True)
+    padded = torch.cat([x.detach().float().cpu(), torch.zeros(-len(x) % 64, *x.shape[1:])])
+    blocks = []
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        for i,block in enumerate(full.split(64)):
+        for i,block in enumerate(padded.split(64)):        # a seed each: an image's draw is its own
             torch.default_generator.manual_seed(seed_of(seed, zlib.crc32(name.encode()), i))
-            made.append(make(block, strengths[severity-1]).clamp(0, 1))
-    made = torch.cat(made)[:len(x)].to(x)
-    return Images(made, data.y, data.classes) if isinstance(data, Images) else made
+            blocks.append(make(block, strengths[severity-1]).clamp(0, 1))
+    corrupted = torch.cat(blocks)[:len(x)].to(x)
+    return Images(corrupted, data.y, data.classes) if isinstance(data, Images) else corrupted
 
 # %% ../../nbs/experiments/corruptions.ipynb #26710bb1
-class Corrupting:
+class Corrupting(Augmentor):
     "A fixed augmentor: every 16 images of a batch get another of `CORRUPTIONS`, at a severity of chance."
     def draw(self,
-        n:int,                           # images
-        generator:torch.Generator=None,  # on the CPU
-    )->Tensor:                           # (n,1) whole numbers
+        n:int,                                # images
+        generator:torch.Generator|None=None,  # on the CPU
+    )->Tensor:                                # (n,1) whole numbers
         "The chance in a batch."
         return torch.randint(2**24, (n,1), generator=generator).float()
 
-    def __call__(self,
-        x:Tensor,      # (N,C,H,W) in [0,1]
-        noise:Tensor,  # (N,1) of `draw`; the first of 16 counts
-    )->Tensor:         # (N,C,H,W) in [0,1]
+    def forward(self,
+        x:Tensor,                             # (N,C,H,W) in [0,1]
+        noise:Tensor|None=None,               # (N,1) of `draw`; drawn when not given; the first of 16 counts
+        generator:torch.Generator|None=None,  # for the drawing
+    )->Tensor:                                # (N,C,H,W) in [0,1]
         "The images, corrupted."
+        noise = noise_for(self, x, noise, generator, 1)
         names, parts = [*CORRUPTIONS], []
         for part,seeds in zip(x.split(16), noise.split(16)):
-            severity, which = divmod(int(seeds[0,0]) % (5*len(names)), len(names))
-            parts.append(corrupt(part, names[which], severity+1, int(seeds[0,0])))
+            seed = int(seeds[0,0])
+            severity, which = divmod(seed % (5*len(names)), len(names))
+            parts.append(corrupt(part, names[which], severity+1, seed))
         return torch.cat(parts)
 
 def robust_teacher(
     data:Images,        # to teach it on
     seed:int=0,         # of first weights and of the run
     epochs:float=12,    # passes through the data, each image once as it is and once corrupted
-    **options,          # of `fit`: progress, ...
+    **options:Any,      # of `fit`: progress, ...
 )->nn.Module:           # in `eval()`
-    "A `shift_cnn` taught by labels on images and corrupted images: something to hand on that clean images do not show."
+    "A `shift_cnn` taught by labels on images and corrupted images: knowledge to hand on that clean images do not show."
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = shift_cnn(len(data.classes), data.x.shape[1])
     optimiser = partial(torch.optim.Adam, lr=6e-3)
-    return fit(model, data, augmentor=Corrupting(), epochs=epochs, optimiser=optimiser, seed=seed, **options).student.eval()
+    run = fit(model, data, augmentor=Corrupting(), epochs=epochs, optimiser=optimiser, seed=seed, **options)
+    return run.student.eval()

@@ -8,22 +8,28 @@ __all__ = ['RECIPES', 'TAUGHT_SHIFTS', 'FIXED', 'METHODS', 'PERCENT', 'COLUMNS',
 
 # %% ../../nbs/experiments/recipes.ipynb #eeb1be6b
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 import torch
+from torch import nn
+from ..core.assets import read_manifest
 from ..core.checks import check_one_of
 from ..data import digits, find_idx_set, Images
 from ..models import accuracy, FACTORIES
 from ..weights import pretrained, pretrained_names, save_pretrained
+from ..run import Run
 from ..train import fit
 from ..shift import shift_map, translate
 from ..spatial import SpatialAugmentor
 from ..hard import distill
-from ..vae import HierarchicalVAE, minus_elbo, train_vae
+from ..vae import HierarchicalVAE
+from ..vae_training import minus_elbo, train_vae
 from .corruptions import robust_teacher
 from .comparison import test_sets
 
-# %% ../../nbs/experiments/recipes.ipynb #d83f322a
+# %% ../../nbs/experiments/recipes.ipynb #f625de59
 # How a model learns: epochs on the 10,000 digits that ship, epochs on all 60,000, highest learning rate.
 RECIPES = dict(shift_cnn=(20,10,3e-3), cnn=(20,10,3e-3), mlp=(40,40,2e-3), resnet18=(8,2,1e-3), vit=(40,12,1e-3))
 
@@ -33,6 +39,7 @@ TAUGHT_SHIFTS = dict(tx=.15, ty=.15)
 # The usual fixed augmentation, as strong as is usual: 10 % shift, 10°, 10 % scale, stretch and shear.
 FIXED = dict(tx=.1, ty=.1, rotation=.17, scale=.1, stretch=.1, shear=.1)
 
+# The methods of the demo, and the columns of its table: key → heading, or (heading, format).
 METHODS = dict(teacher='teacher', student='student alone', kd='KD', kd_fixed='KD + fixed affine', hard='HARD')
 
 PERCENT = dict(test='test', translate='translate', map_mean='map mean', map_worst='map worst')
@@ -40,11 +47,12 @@ PERCENT = dict(test='test', translate='translate', map_mean='map mean', map_wors
 COLUMNS = dict(method='method', **{k: (heading,'.2%') for k,heading in PERCENT.items()}, seconds=('seconds','.0f'),
                student_steps=('student steps','.0f'), augmentor_steps=('augmentor steps','.0f'))
 
+# %% ../../nbs/experiments/recipes.ipynb #d83f322a
 def measure(
-    model,            # any classifier
-    test:Images,      # images with labels
+    model:nn.Module,      # any classifier
+    test:Images,          # images with labels
     map_images:int=1000,  # how many of them the shift map takes, spread evenly
-)->dict:              # test, translate, map_mean, map_worst: fractions; map: (9,9)
+)->dict:                  # test, translate, map_mean, map_worst: fractions; map: (9,9)
     "What the tables say of a model: right on the images, on `translate` of them, on all shifts of up to 4 pixels."
     grid = shift_map(model, test.subset(min(map_images, len(test))), max_shift=4)
     return dict(test=accuracy(model, test), translate=accuracy(model, translate(test)),
@@ -53,13 +61,20 @@ def measure(
 def make_model(
     name:str,    # one of the factories
     seed:int,    # of its first weights
-):               # torch.nn.Module
+)->nn.Module:
     "A new model whose first weights hang on the seed alone."
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return FACTORIES[name]()
 
-def train_from_labels(name, data, seed, full=False, epochs=None, **options):
+def train_from_labels(
+    name:str,                 # one of the factories
+    data:Images,              # to learn from
+    seed:int,                 # of first weights and of the run
+    full:bool=False,          # by the recipe for all 60,000 digits
+    epochs:float|None=None,   # instead of the recipe's
+    **options:Any,            # of `fit`: progress, ...
+)->Run:
     "A new model taught by labels, by its recipe."
     few, many, lr = RECIPES[name]
     optimiser = partial(torch.optim.Adam, lr=lr)
@@ -68,73 +83,104 @@ def train_from_labels(name, data, seed, full=False, epochs=None, **options):
     return fit(make_model(name, seed), data, epochs=epochs, optimiser=optimiser, seed=seed, **options)
 
 # %% ../../nbs/experiments/recipes.ipynb #22d15186
-def get_teacher(name, train, seed, full, folder, **options):
-    "A teacher and the seconds its training took: shipped (0 s), or trained once and kept in the folder."
+def get_teacher(
+    name:str,          # one of the factories
+    train:Images,      # to train it on, where it does not ship
+    seed:int,          # of that training
+    full:bool,         # the whole MNIST: the shipped teacher has not seen it
+    folder:str|Path,   # where a trained one is kept
+    **options:Any,     # of `fit`
+)->tuple[nn.Module, float]:  # and the seconds that its training took
+    "A teacher: shipped (0 s), or trained once and kept in the folder."
     if not full and name in pretrained_names(): return pretrained(name), 0.
     path = Path(folder)/f"{name}{'-full' if full else ''}.safetensors"
-    if path.exists():
-        model = pretrained(path.stem, folder)
-        return model, model.manifest['metrics']['seconds']
+    if path.exists(): return pretrained(path.stem, folder), read_manifest(folder)[path.name]['metrics']['seconds']
     run = train_from_labels(name, train, seed, full, **options)
     if not run.finished: raise KeyboardInterrupt
     recipe = f"hardkd demo --teacher {name}{' --full' if full else ''}"
     save_pretrained(run.student, path, name, recipe, seed, metrics=dict(seconds=run.seconds))
     return run.student.eval(), run.seconds
 
-def train_students(teacher, student, train, seed, full, folder, epochs=None, resume=False, **options):
-    "The four students of one seed, each with equally many steps: {method: Run}; KeyboardInterrupt if one was stopped."
+def train_students(
+    teacher:nn.Module,       # frozen
+    student:str,             # one of the factories
+    train:Images,            # to learn from
+    seed:int,                # of first weights and of the runs
+    full:bool,               # by the recipe for all 60,000 digits
+    folder:str|Path,         # for checkpoints
+    epochs:float|None=None,  # instead of the recipe's
+    resume:bool=False,       # keep checkpoints, and go on from those that are there
+    **options:Any,           # of `distill`: progress, precision
+)->dict[str, Run]:           # of 'student', 'kd', 'kd_fixed', 'hard'
+    "The four students of one seed, each with equally many steps; KeyboardInterrupt if one was stopped."
     epochs = epochs or RECIPES[student][bool(full)]
-    optimiser, runs = partial(torch.optim.Adam, lr=RECIPES[student][2]), {}
-    ways = dict(student=dict(label_weight=1.), kd={}, kd_fixed=dict(augmentor=SpatialAugmentor(FIXED).fixed()),
-                hard=dict(augmentor=SpatialAugmentor(), trace=True))
+    optimiser = partial(torch.optim.Adam, lr=RECIPES[student][2])
+    ways:dict[str, dict[str, Any]] = dict(
+        student=dict(label_weight=1.), kd={}, kd_fixed=dict(augmentor=SpatialAugmentor(FIXED).fixed()),
+        hard=dict(augmentor=SpatialAugmentor(), trace=True))
+    runs = {}
     for method,how in ways.items():
         print(f'seed {seed}: {METHODS[method]}', file=sys.stderr)
         kept = Path(folder)/f'{method}-{seed}.pt'
-        keep = dict(checkpoint=kept, resume=kept if kept.exists() else None) if resume else {}
+        if resume: how |= dict(checkpoint=kept, resume=kept if kept.exists() else None)
         taught_by = None if method == 'student' else teacher
         runs[method] = distill(taught_by, make_model(student, seed), train, optimiser=optimiser, seed=seed,
-                               epochs=epochs, **how, **keep, **options)
+                               epochs=epochs, **how, **options)
         if not runs[method].finished: raise KeyboardInterrupt
     return runs
 
 # %% ../../nbs/experiments/recipes.ipynb #1cb1882f
 SHIPPED = 'shift_cnn', 'robust_cnn', 'vae'
 
-# How the shipped VAE is made, of all digits; and how others are, of few images: in more passes, of smaller batches, with fewer groups.
-_MANY = dict(epochs=16, lr=6e-3, warmup=.1), ((16,), (4,4), (2,2))
+_MANY:tuple = dict(epochs=16, lr=6e-3, warmup=.1), ((16,), (4,4), (2,2))
 
-_FEW = dict(epochs=36, batch_size=64, lr=4e-3, free=2., ema=.998), ((16,), (4,), (2,))
+_FEW:tuple = dict(epochs=36, batch_size=64, lr=4e-3, free=2., ema=.998), ((16,), (4,), (2,))
 
-def train_vae_by_recipe(data, latents=None, width=32, **options):
-    "A new VAE of these images' shape, by the recipe for as many; `latents`, `width` and options of `train_vae` where they shall be others."
+def train_vae_by_recipe(
+    data:Images,                   # to learn from
+    latents:Sequence|None=None,    # as in `HierarchicalVAE`; the recipe's when not given
+    width:int=32,                  # channels
+    **options:Any,                 # of `train_vae`, where they shall be others than the recipe's
+)->HierarchicalVAE:                # in `eval()`
+    "A new VAE of these images' shape, by the recipe for as many."
     recipe, usual = _MANY if len(data) > 20_000 else _FEW
     torch.manual_seed(0)
     vae = HierarchicalVAE(data.x.shape[1:], latents or usual, width)
     train_vae(vae, data, **recipe | options)
     return vae.eval()
 
+def _build_vae(path, root, options):
+    "Of the whole MNIST; in 16 bits."
+    train, test = find_idx_set(root) or digits(full=True, root=root)
+    vae = train_vae_by_recipe(train, **options)
+    bound = {k: round(v, 2) for k,v in minus_elbo(vae, test).items()}
+    metrics = dict(minus_elbo=bound, estimator='one draw an image, exact KLs',
+                   likelihood='Bernoulli, expectation over binarised images', images=len(train))
+    arguments = dict(latents=[[group.channels for group in level] for level in vae.levels])
+    save_pretrained(vae, path, 'vae', 'hardkd weights FOLDER --names vae', 0, True, arguments, metrics=metrics)
+    return metrics
+
+def _build_teacher(name, path, options):
+    "Of the digits that ship."
+    train, test = digits()
+    if name == 'robust_cnn': model = robust_teacher(train, **options)
+    else: model = train_from_labels(name, train, 0, **options).student
+    metrics = {k: round(v, 4) for k,v in measure(model, test).items() if k != 'map'}
+    if name == 'robust_cnn': metrics['corrupted'] = round(accuracy(model, test_sets(test, 2000)['corrupted']), 4)
+    save_pretrained(model, path, 'shift_cnn', 'hardkd weights FOLDER', 0, False, None, metrics=metrics)
+    return metrics
+
 def build_weights(
-    out,                  # the folder that gets the .safetensors files and their lines of manifest.json
-    names=SHIPPED[:2],    # which of `SHIPPED`
-    root='data',          # for the VAE: where the whole MNIST lies (four idx files, or torchvision's), or is downloaded to
-    **options,            # progress: of training
-):
+    out:str|Path,                    # the folder that gets the .safetensors files and their lines of manifest.json
+    names:Sequence[str]=SHIPPED[:2], # which of `SHIPPED`
+    root:str|Path='data',            # for the VAE: where the whole MNIST lies, or is downloaded to
+    **options:Any,                   # progress: of training
+)->None:
     "Train shipped models again, from one seed."
     for name in names: check_one_of('names', name, SHIPPED)
-    train, test = digits()
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
     for name in names:
-        if name == 'vae':
-            train, test = find_idx_set(root) or digits(full=True, root=root)
-            model, kind, half = train_vae_by_recipe(train, **options), name, True
-            arguments = dict(latents=[[group.channels for group in level] for level in model.levels])
-            bound = {k: round(v, 2) for k,v in minus_elbo(model, test).items()}
-            metrics = dict(minus_elbo=bound, estimator='one draw an image, exact KLs', likelihood='Bernoulli, expectation over binarised images', images=len(train))
-        else:
-            model = robust_teacher(train, **options) if name == 'robust_cnn' else train_from_labels(name, train, 0, **options).student
-            kind, half, arguments, metrics = 'shift_cnn', False, None, {k: round(v, 4) for k,v in measure(model, test).items() if k != 'map'}
-            if name == 'robust_cnn': metrics['corrupted'] = round(accuracy(model, test_sets(test, 2000)['corrupted']), 4)
-        recipe = f"hardkd weights FOLDER{f' --names {name}' if name == 'vae' else ''}"
-        save_pretrained(model, out/f'{name}.safetensors', kind, recipe, 0, half, arguments, metrics=metrics)
+        path = folder/f'{name}.safetensors'
+        metrics = _build_vae(path, root, options) if name == 'vae' else _build_teacher(name, path, options)
         print(name, metrics)

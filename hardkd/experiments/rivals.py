@@ -5,34 +5,48 @@
 # %% auto #0
 __all__ = ['RIVALS', 'RivalTerm', 'stages', 'rival_term']
 
-# %% ../../nbs/experiments/rivals.ipynb #bce67ed1
+# %% ../../nbs/experiments/rivals.ipynb #13ff4b2f
+from collections.abc import Callable, Iterable, Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from ..core.checks import check_number, check_one_of, refuse
-from ..core.seeds import seed_of
+from ..core.checks import check_number, check_one_of, refused
+from ..core.seeds import seed_of, Stream
 from ..data import Images
-from ..models import device_of, evaluating, last_linear, captured
+from ..models import captured, device_of, evaluating, last_linear
+from ..run import Batch
+from ..players import Term
 
 # %% ../../nbs/experiments/rivals.ipynb #21c5d171
-class RivalTerm(nn.Module):
-    "A loss of torchdistill as a term of ours: it gets what it expects, {path: {'input', 'output'}} of student and teacher, and the labels."
+class RivalTerm(Term):
+    "A loss of torchdistill as a term of ours: it gets {path: {'input', 'output'}} of student and teacher, and labels."
     def __init__(self,
-        loss,             # loss(student_io, teacher_io, targets) → scalar
-        weight:float,     # of the term
-        student_layers,   # paths in the student that the loss or `routes` look at
-        teacher_layers,   # the same of the teacher
-        routes=(),        # (0 student or 1 teacher, new path, path, 'input' or 'output', module): what the loss sees through a module
-        before=None,      # before(io, batch), where the loss wants more
+        loss:Callable[..., Tensor],     # loss(student_io, teacher_io, targets) → scalar
+        weight:float,                   # of the term
+        student_layers:Iterable[str],   # paths in the student that the loss or `routes` look at
+        teacher_layers:Iterable[str],   # the same of the teacher
+        routes:Sequence[tuple]=(),      # (0 student or 1 teacher, new path, path, 'input' or 'output', module)
+        before:Callable[[list, Batch], None]|None=None,   # before(io, batch), where the loss wants more
     ):
         super().__init__()
-        self.loss, self.weight, self.before = loss, check_number('weight', weight, above=0), before
-        self.student_layers, self.teacher_layers = list(dict.fromkeys(student_layers)), list(dict.fromkeys(teacher_layers))
-        self.routes, self.through = [r[:4] for r in routes], nn.ModuleList(r[4] for r in routes)
+        self.loss = loss
+        self.weight = check_number('weight', weight, above=0)
+        self.before = before
+        self.student_layers = tuple(dict.fromkeys(student_layers))
+        self.teacher_layers = tuple(dict.fromkeys(teacher_layers))
+        self.routes = [route[:4] for route in routes]
+        self.through = nn.ModuleList(route[4] for route in routes)
 
-    def forward(self, mine, theirs, batch):
-        io = [{path: dict(zip(('input','output'), both)) for path,both in seen.items()} for seen in (mine, theirs)]
-        for (who, name, path, side), module in zip(self.routes, self.through): io[who][name] = dict(output=module(io[who][path][side]))
+    def forward(self,
+        student_seen:dict,  # path → what went in and what came out
+        teacher_seen:dict,  # the same of the teacher
+        batch:Batch,        # with labels
+    )->tuple[Tensor, dict]: # scalar; what to note
+        "The loss times its weight."
+        io = [{path: dict(zip(('input','output'), both)) for path,both in seen.items()}
+              for seen in (student_seen, teacher_seen)]
+        for (who, name, path, side), module in zip(self.routes, self.through):
+            io[who][name] = dict(output=module(io[who][path][side]))
         if self.before: self.before(io, batch)
         value = self.weight*self.loss(*io, batch.y).squeeze()
         return value, dict(rival=value.detach())
@@ -41,141 +55,169 @@ class RivalTerm(nn.Module):
 def stages(
     model:nn.Module,  # a convolutional net
     x:Tensor,         # (N,C,H,W) images of its size
-)->list:              # of (path, channels): the last module that returns maps, for each size of maps from 2 pixels on
+)->list[tuple[str, int]]:  # path and channels of the last module with maps, for each size of maps from 2 pixels on
     "Where a convolutional net's stages end."
-    with evaluating(model), captured(model, [n for n,_ in model.named_modules() if n]) as seen: model(x[:2].to(device_of(model)))
-    ends = {tuple(out.shape[2:]): (path, out.shape[1]) for path,(_,out) in seen.items() if isinstance(out, Tensor) and out.ndim == 4 and out.shape[-1] > 1}
-    if not ends: refuse('model', 'one without maps', 'convolutional nets')
+    paths = [path for path,_ in model.named_modules() if path]
+    with evaluating(model), captured(model, paths) as seen: model(x[:2].to(device_of(model)))
+    ends = {tuple(out.shape[2:]): (path, out.shape[1]) for path,(_,out) in seen.items()
+            if isinstance(out, Tensor) and out.ndim == 4 and out.shape[-1] > 1}
+    if not ends: raise refused('model', 'one without maps', 'convolutional nets')
     return list(ends.values())
 
 class _Places:
-    "What the rivals look at in one pair of models."
+    "What the rivals look at in one pair of models; first the student's (0), then the teacher's (1)."
     def __init__(self, teacher, student, data):
-        self.data, x = data, data.x[:2]
-        self.maps = [stages(m, x) for m in (student, teacher)]
-        if len(self.maps[0]) != len(self.maps[1]): refuse('student', f'{len(self.maps[0])} stages', f'{len(self.maps[1])}, as the teacher has')
-        with evaluating(student, teacher): heads = [last_linear(m, x.to(device_of(m))) for m in (student, teacher)]
-        self.heads, self.dims = [h[0] for h in heads], [h[1].flatten(1).shape[1] for h in heads]
-        self.teacher = teacher
+        self.teacher, self.data, x = teacher, data, data.x[:2]
+        self.maps = [stages(model, x) for model in (student, teacher)]
+        student_stages, teacher_stages = map(len, self.maps)
+        if student_stages != teacher_stages:
+            raise refused('student', f'{student_stages} stages', f'{teacher_stages}, as the teacher has')
+        with evaluating(student, teacher):
+            heads = [last_linear(model, x.to(device_of(model))) for model in (student, teacher)]
+        self.heads = [path for path,*_ in heads]
+        self.dims = [head[1].flatten(1).shape[1] for head in heads]
+        self.answers = self.heads[0], 'output', self.heads[1], 'output'
 
-    def paths(self, side): return [path for path,_ in self.maps[side]]
+    def paths(self, side)->list[str]: return [path for path,_ in self.maps[side]]
 
-    def pairs(self, student=None, io='output'):
+    def pairs(self, student=None, io='output')->dict:
         "torchdistill's description of stage against stage; the student's through the modules named here."
-        return {str(i): dict(student=dict(path=student[i] if student else s, io='output' if student else io), teacher=dict(path=t, io=io), weight=1)
-                for i,(s,t) in enumerate(zip(self.paths(0), self.paths(1)))}
+        student_io = 'output' if student else io
+        return {str(i): dict(student=dict(path=student[i] if student else own, io=student_io),
+                             teacher=dict(path=target, io=io), weight=1)
+                for i,(own,target) in enumerate(zip(self.paths(0), self.paths(1)))}
 
-    def through(self, make, io='output'):
+    def through(self, make, io='output')->tuple[list, list[str]]:
         "A module for each stage of the student: routes, and their names."
         names = [f'through{i}' for i in range(len(self.maps[0]))]
-        return [(0, n, s, io, make(cs, ct)) for n,(s,cs),(_,ct) in zip(names, *self.maps)], names
+        return [(0, n, path, io, make(cs, ct)) for n,(path,cs),(_,ct) in zip(names, *self.maps)], names
 
-def _term(p, loss, weight, **more): return RivalTerm(loss, weight, p.paths(0) + p.heads[:1], p.paths(1) + p.heads[1:], **more)
+    def term(self, loss, weight, **more)->RivalTerm:
+        return RivalTerm(loss, weight, self.paths(0) + self.heads[:1], self.paths(1) + self.heads[1:], **more)
 
+    def embedded(self, loss, weight, dim=128, wrap=lambda linear: linear, **more)->RivalTerm:
+        "Both features through a linear layer each."
+        routes = [(who, 'embed', self.heads[who], 'input', wrap(nn.Linear(self.dims[who], dim))) for who in (0,1)]
+        return self.term(loss, weight, routes=routes, **more)
+
+# %% ../../nbs/experiments/rivals.ipynb #e9096867
 def _fitnet(p, L):
     (path, cs), (target, ct) = (maps[len(maps)//2] for maps in p.maps)
     loss = L.SimpleLossWrapper(nn.MSELoss(), input=dict(is_from_teacher=False, module_path='hint', io='output'),
                                target=dict(is_from_teacher=True, module_path=target, io='output'))
-    return _term(p, loss, 100., routes=[(0, 'hint', path, 'output', nn.Conv2d(cs, ct, 1))])
+    return p.term(loss, 100., routes=[(0, 'hint', path, 'output', nn.Conv2d(cs, ct, 1))])
 
-def _at(p, L): return _term(p, L.ATLoss(p.pairs()), 1000.)
+def _at(p, L): return p.term(L.ATLoss(p.pairs()), 1000.)
 
 def _sp(p, L):
-    "3000 in the paper, where rows are divided by their L2 norm; torchdistill 1.1.5 takes L1, and the loss comes out some B times smaller."
-    return _term(p, L.SPKDLoss(p.paths(0)[-1], p.paths(1)[-1], 'batchmean'), 1e5)
-
-def _embedded(p, loss, weight, dim=128, wrap=lambda linear: linear, **more):
-    "Both features through a linear layer each."
-    routes = [(who, 'embed', p.heads[who], 'input', wrap(nn.Linear(p.dims[who], dim))) for who in (0,1)]
-    return _term(p, loss, weight, routes=routes, **more)
-
-def _cc(p, L): return _embedded(p, L.CCKDLoss('embed', 'embed', dict(type='gaussian', gamma=.4, max_p=2), 'batchmean'), .02)
+    "3000 in the paper, where rows are divided by their L2 norm; torchdistill 1.1.5 takes L1: some B times smaller."
+    return p.term(L.SPKDLoss(p.paths(0)[-1], p.paths(1)[-1], 'batchmean'), 1e5)
 
 def _vid(p, L):
     from torchdistill.models.wrapper import Regressor4VID
     routes, names = p.through(lambda a, b: Regressor4VID(a, b, b, eps=1e-5, init_pred_var=5.))
-    return _term(p, L.VIDLoss(p.pairs(names)), 1., routes=routes)
-
-def _features_as_outputs(p): return [(who, 'feature', p.heads[who], 'input', nn.Identity()) for who in (0,1)]
-
-def _rkd(p, L): return _term(p, L.RKDLoss('feature', 'feature', 25., 50., 'mean'), 1., routes=_features_as_outputs(p))
-
-def _pkt(p, L): return _term(p, L.PKTLoss(p.heads[0], 'input', p.heads[1], 'input'), 30000.)
+    return p.term(L.VIDLoss(p.pairs(names)), 1., routes=routes)
 
 def _ab(p, L):
-    routes, names = p.through(lambda a, b: nn.Sequential(nn.Conv2d(a, b, 1, bias=False), nn.BatchNorm2d(b)), 'input')
-    return _term(p, L.AltActTransferLoss(p.pairs(names, 'input'), margin=1., reduction='mean'), 1e-3, routes=routes)
+    def connector(a, b): return nn.Sequential(nn.Conv2d(a, b, 1, bias=False), nn.BatchNorm2d(b))
+    routes, names = p.through(connector, 'input')
+    return p.term(L.AltActTransferLoss(p.pairs(names, 'input'), margin=1., reduction='mean'), 1e-3, routes=routes)
 
-def _ft(p, L):
-    "The paraphraser learns first, on the teacher's maps alone, as the method says."
-    from torchdistill.models.wrapper import Paraphraser4FactorTransfer, Translator4FactorTransfer
+def _fsp(p, L):
+    student_channels, teacher_channels = ([channels for _,channels in maps] for maps in p.maps)
+    if student_channels != teacher_channels:
+        allowed = f"{teacher_channels}, the teacher's: FSP compares them one by one"
+        raise refused('student', f'stages of {student_channels} channels', allowed)
+    def at(side, i): return dict(io='output', path=p.paths(side)[i])
+    pairs = {str(i): dict(student_first=at(0, i), student_second=at(0, i+1),
+                          teacher_first=at(1, i), teacher_second=at(1, i+1), weight=1) for i in range(len(p.maps[0])-1)}
+    return p.term(L.FSPLoss(pairs), 50.)
+
+def _ickd(p, L):
+    from torchdistill.models.wrapper import ChannelSimilarityEmbed
     (path, cs), (target, ct) = (maps[-1] for maps in p.maps)
-    paraphraser = Paraphraser4FactorTransfer(.5, ct)
-    optimiser = torch.optim.Adam(paraphraser.parameters(), 1e-3)
-    with evaluating(p.teacher), captured(p.teacher, [target]) as seen:
-        p.teacher(p.data.x[:1000])
-        maps = seen[target][1]
-    for step in range(200):
-        some = maps[torch.randint(len(maps), (64,))]
-        loss = F.l1_loss(paraphraser(some), some)
-        optimiser.zero_grad(), loss.backward(), optimiser.step()
-    paraphraser.eval().requires_grad_(False).uses_decoder = False
-    routes = [(0, 'translator', path, 'output', Translator4FactorTransfer(cs, ct//2)), (1, 'paraphraser', target, 'output', _Held(paraphraser))]
-    return _term(p, L.FTLoss(), 200., routes=routes)
+    ends = dict(student=dict(path='embed', io='output'), teacher=dict(path=target, io='output'), weight=1)
+    embed = ChannelSimilarityEmbed(cs, ct)
+    return p.term(L.ChSimLoss(dict(last=ends)), 2.5, routes=[(0, 'embed', path, 'output', embed)])
 
+# %% ../../nbs/experiments/rivals.ipynb #b1fd087c
 class _Held(nn.Module):
     "A module that never goes into training mode."
     def __init__(self, module):
         super().__init__()
         self.module = module
-    def train(self, mode=True): return super().train(False)
+
+    def train(self, mode=True)->'_Held': return super().train(False)
+
     def forward(self, x): return self.module(x)
 
-def _crd(p, L, negatives=256):
-    "Each image needs its number, and negatives of other classes: found by content."
-    from torchdistill.models.wrapper import Normalizer4CRD
-    number, y = {image.numpy().tobytes(): i for i,image in enumerate(p.data.x)}, p.data.y
-    def before(io, batch):
-        mine = torch.tensor([number[image.numpy().tobytes()] for image in batch.x.cpu()])
-        others = (y[None] != y[mine][:,None]).float()
-        chosen = torch.multinomial(others, negatives, replacement=True, generator=torch.Generator().manual_seed(seed_of(*batch.seed, 5)))
-        io[0]['numbers'] = dict(input=dict(pos_idx=mine, contrast_idx=torch.cat([mine[:,None], chosen], 1)))
-    loss = L.CRDLoss('embed', 'numbers', 'embed', 128, len(y), negatives, len(y))
-    return _embedded(p, loss, .8, wrap=Normalizer4CRD, before=before)
+def _paraphraser(p, target, channels):
+    "Taught for 200 steps, then frozen."
+    from torchdistill.models.wrapper import Paraphraser4FactorTransfer
+    paraphraser = Paraphraser4FactorTransfer(.5, channels)
+    optimiser = torch.optim.Adam(paraphraser.parameters(), 1e-3)
+    with evaluating(p.teacher), captured(p.teacher, [target]) as seen:
+        p.teacher(p.data.x[:1000])
+        maps = seen[target][1]
+    for _ in range(200):
+        some = maps[torch.randint(len(maps), (64,))]
+        loss = F.l1_loss(paraphraser(some), some)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    paraphraser.eval().requires_grad_(False).uses_decoder = False
+    return _Held(paraphraser)
 
-def _fsp(p, L):
-    mine, theirs = ([channels for _,channels in maps] for maps in p.maps)
-    if mine != theirs: refuse('student', f'stages of {mine} channels', f"{theirs}, the teacher's: FSP compares them one by one")
-    at = lambda side, i: dict(io='output', path=p.paths(side)[i])
-    pairs = {str(i): dict(student_first=at(0, i), student_second=at(0, i+1), teacher_first=at(1, i), teacher_second=at(1, i+1), weight=1)
-             for i in range(len(p.maps[0])-1)}
-    return _term(p, L.FSPLoss(pairs), 50.)
-
-def _ickd(p, L):
-    from torchdistill.models.wrapper import ChannelSimilarityEmbed
+def _ft(p, L):
+    from torchdistill.models.wrapper import Translator4FactorTransfer
     (path, cs), (target, ct) = (maps[-1] for maps in p.maps)
-    pairs = dict(last=dict(student=dict(path='embed', io='output'), teacher=dict(path=target, io='output'), weight=1))
-    return _term(p, L.ChSimLoss(pairs), 2.5, routes=[(0, 'embed', path, 'output', ChannelSimilarityEmbed(cs, ct))])
+    paraphraser = _paraphraser(p, target, ct)
+    routes = [(0, 'translator', path, 'output', Translator4FactorTransfer(cs, ct//2)),
+              (1, 'paraphraser', target, 'output', paraphraser)]
+    return p.term(L.FTLoss(), 200., routes=routes)
 
-def _answers(p): return p.heads[0], 'output', p.heads[1], 'output'
+# %% ../../nbs/experiments/rivals.ipynb #9742431c
+def _cc(p, L):
+    kernel = dict(type='gaussian', gamma=.4, max_p=2)
+    return p.embedded(L.CCKDLoss('embed', 'embed', kernel, 'batchmean'), .02)
 
-def _dist(p, L): return _term(p, L.DISTLoss(*_answers(p), beta=2., gamma=2., tau=4.), 1.)
+def _rkd(p, L):
+    routes = [(who, 'feature', p.heads[who], 'input', nn.Identity()) for who in (0,1)]
+    return p.term(L.RKDLoss('feature', 'feature', 25., 50., 'mean'), 1., routes=routes)
 
-def _logit_std(p, L): return _term(p, L.LogitStdKDLoss(*_answers(p), temperature=2., beta=9.), 36.)
+def _pkt(p, L): return p.term(L.PKTLoss(p.heads[0], 'input', p.heads[1], 'input'), 30000.)
+
+def _crd(p, L, negatives=256):
+    from torchdistill.models.wrapper import Normalizer4CRD
+    numbers, y = {image.numpy().tobytes(): i for i,image in enumerate(p.data.x)}, p.data.y
+    def before(io, batch):
+        own = torch.tensor([numbers[image.numpy().tobytes()] for image in batch.x.cpu()])
+        strangers = (y[None] != y[own][:,None]).float()
+        chance = torch.Generator().manual_seed(seed_of(*batch.seed, Stream.NEGATIVES))
+        chosen = torch.multinomial(strangers, negatives, replacement=True, generator=chance)
+        io[0]['numbers'] = dict(input=dict(pos_idx=own, contrast_idx=torch.cat([own[:,None], chosen], 1)))
+    loss = L.CRDLoss('embed', 'numbers', 'embed', 128, len(y), negatives, len(y))
+    return p.embedded(loss, .8, wrap=Normalizer4CRD, before=before)
 
 def _srd(p, L):
     ds, dt = p.dims
-    routes = [(0, 'norm', p.heads[0], 'input', nn.Sequential(nn.Flatten(), nn.Linear(ds, dt), nn.BatchNorm1d(dt, affine=False))),
-              (1, 'norm', p.heads[1], 'input', nn.Sequential(nn.Flatten(), nn.BatchNorm1d(dt, affine=False)))]
-    return _term(p, L.SRDLoss('norm', 'output', 'norm', 'output', *_answers(p), exponent=4.), 1., routes=routes)
+    student = nn.Sequential(nn.Flatten(), nn.Linear(ds, dt), nn.BatchNorm1d(dt, affine=False))
+    teacher = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(dt, affine=False))
+    routes = [(0, 'norm', p.heads[0], 'input', student), (1, 'norm', p.heads[1], 'input', teacher)]
+    return p.term(L.SRDLoss('norm', 'output', 'norm', 'output', *p.answers, exponent=4.), 1., routes=routes)
+
+def _dist(p, L): return p.term(L.DISTLoss(*p.answers, beta=2., gamma=2., tau=4.), 1.)
+
+def _logit_std(p, L): return p.term(L.LogitStdKDLoss(*p.answers, temperature=2., beta=9.), 36.)
 
 def _skd(p, L):
-    parts = nn.ModuleList([L.SKDInstanceLoss(*_answers(p), mode='code'), L.SKDDirectionLoss(*_answers(p), mode='code')])
-    return _term(p, lambda *io: sum(part(*io) for part in parts), 1.)
+    parts = nn.ModuleList([L.SKDInstanceLoss(*p.answers, mode='code'), L.SKDDirectionLoss(*p.answers, mode='code')])
+    return p.term(lambda *io: sum(part(*io) for part in parts), 1.)
 
-# Each with the weight that its authors, or the usual comparison (RepDistiller), give it.
-RIVALS = {'FitNet': _fitnet, 'AT': _at, 'SP': _sp, 'CC': _cc, 'VID': _vid, 'RKD': _rkd, 'PKT': _pkt, 'AB': _ab, 'FT': _ft, 'CRD': _crd,
-          'FSP': _fsp, 'ICKD': _ickd, 'DIST': _dist, 'SRD': _srd, 'LogitStd': _logit_std, 'SKD': _skd}
+# %% ../../nbs/experiments/rivals.ipynb #4c63a680
+RIVALS = {
+    'FitNet': _fitnet, 'AT': _at, 'SP': _sp, 'CC': _cc, 'VID': _vid, 'RKD': _rkd, 'PKT': _pkt, 'AB': _ab, 'FT': _ft,
+    'CRD': _crd, 'FSP': _fsp, 'ICKD': _ickd, 'DIST': _dist, 'SRD': _srd, 'LogitStd': _logit_std, 'SKD': _skd}
 
 def rival_term(
     name:str,             # of `RIVALS`
@@ -188,7 +230,9 @@ def rival_term(
     "A published method, by torchdistill's own loss class (`pip install 'hardkd[compare]'`)."
     make = RIVALS[check_one_of('name', name, RIVALS)]
     try: import torchdistill.losses.mid_level as losses
-    except ImportError as e: refuse('name', f"{name!r} without torchdistill ({e})", "any with it: pip install 'hardkd[compare]'", ImportError)
+    except ImportError as e:
+        allowed = "any with it: pip install 'hardkd[compare]'"
+        raise refused('name', f'{name!r} without torchdistill ({e})', allowed, ImportError)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         term = make(_Places(teacher, student, data), losses)

@@ -7,139 +7,165 @@ __all__ = ['mean_rows', 'table_text', 'story_of', 'write_results', 'results_fold
 
 # %% ../../nbs/experiments/toy.ipynb #66681f50
 import json, tempfile, time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any, TYPE_CHECKING
 import torch
+from torch import Tensor
 import hardkd
-from ..core.checks import refuse
+from ..core.checks import refused
 from ..data import digits
-from ..spatial import generator_units, SpatialAugmentor
+from ..run import Run
+from ..spatial import generator_units, GENERATORS, SpatialAugmentor
 from ..figures.style import figure_png
 from ..figures.page import html_page, table_html
 from ..views.shift_map import ShiftMap
 from ..views.hard_scrub import HardScrub
-from .recipes import COLUMNS, measure, get_teacher, METHODS, PERCENT, train_students
-from .figures import story_figure
+from .recipes import COLUMNS, get_teacher, measure, METHODS, PERCENT, train_students
+from .story import story_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # %% ../../nbs/experiments/toy.ipynb #9da6341c
 def mean_rows(
-    runs,  # one list of rows a seed, all with the same methods
-)->list:   # one row a method: means over the seeds, and `sd` of the fractions when there are several seeds
+    runs:Iterable[list[dict]],  # one list of rows a seed, all with the same methods
+)->list[dict]:                  # one row a method: means over the seeds; `sd` of the fractions when there are several
     "The table of a demo."
     rows = []
     for same in zip(*runs):
-        numbers = {k: torch.tensor([float(r[k]) for r in same]) for k in same[0] if k not in ('method','map')}
+        numbers = {k: torch.tensor([float(row[k]) for row in same]) for k in same[0] if k not in ('method','map')}
         row = dict(method=same[0]['method'], **{k: v.mean().item() for k,v in numbers.items()})
         if len(same) > 1: row['sd'] = {k: numbers[k].std().item() for k in PERCENT}
         rows.append(row)
     return rows
 
+def _cell(row, key):
+    if key == 'method': return METHODS[row[key]]
+    text = format(row[key], COLUMNS[key][1])
+    return f"{text} ± {row['sd'][key]*100:.2f}" if key in row.get('sd', {}) else text
+
 def table_text(
-    rows,  # as `mean_rows` makes them
-)->str:    # with a heading, one line a method
+    rows:Sequence[dict],  # as `mean_rows` makes them
+)->str:                   # with a heading, one line a method
     "The table for a terminal."
-    def cell(row, k):
-        if k == 'method': return METHODS[row[k]]
-        text = format(row[k], COLUMNS[k][1])
-        return f"{text} ± {row['sd'][k]*100:.2f}" if k in row.get('sd', {}) else text
-    headings = [c if isinstance(c, str) else c[0] for c in COLUMNS.values()]
-    lines = [headings] + [[cell(row, k) for k in COLUMNS] for row in rows]
+    headings = [heading if isinstance(heading, str) else heading[0] for heading in COLUMNS.values()]
+    lines = [headings] + [[_cell(row, key) for key in COLUMNS] for row in rows]
     wide = [max(map(len, column)) for column in zip(*lines)]
-    return '\n'.join('  '.join([line[0].ljust(wide[0]), *map(str.rjust, line[1:], wide[1:])]) for line in lines)
+    return '\n'.join('  '.join([first.ljust(wide[0]), *map(str.rjust, rest, wide[1:])]) for first,*rest in lines)
 
 # %% ../../nbs/experiments/toy.ipynb #b2535a0d
 def story_of(
-    teacher_map,  # (9,9) accuracies
-    runs,         # {method: Run} with a traced `hard`
-    maps,         # {method: (9,9)}
-):                # Figure
+    teacher_map:Tensor,     # (9,9) accuracies
+    runs:dict[str, Run],    # by method, with a traced `hard`
+    maps:dict[str, Tensor], # (9,9) by method
+)->'Figure':
     "The demo's picture: what the augmentor made, how far it went, who sees what."
-    trace, size = runs['hard'].trace, runs['hard'].trace['x'].shape[-2:]
+    trace = runs['hard'].trace or {}
+    size = trace['x'].shape[-2:]
     pick = list(range(0, len(trace['x']), max(1, len(trace['x'])//8)))[:8]
     last = len(trace['step']) - 1
     moments = {f"step {trace['step'][i]}": trace['images'][i][pick]/255 for i in (last//4, last//2, last)}
-    widths = dict(zip(runs['hard'].augmentor.generators, trace['widths'].T))
+    widths = dict(zip(GENERATORS, trace['widths'].T))
     shown = dict(teacher=teacher_map, KD=maps['kd'], HARD=maps['hard'])
     return story_figure(trace['x'][pick], moments, shown, widths, generator_units(size), trace['step'])
 
+_INTRODUCTION = (
+    'A teacher that hardly notices shifts, and students that copy it. Plain distillation (KD) hands on what the '
+    'teacher says of centred digits, but not that shifts do not matter to it. HARD trains an augmentor to find '
+    'where the two disagree while the teacher stays sure; the student learns there.')
+
+def _explanation(described):
+    return (f"Learned widths: {described}. Translate: every test image moved by 3 pixels on both axes, signs at "
+            'random. Map: all shifts of up to 4 pixels, on 1,000 test images. All students take equally many steps; '
+            "the augmentor's come on top.")
+
 def write_results(
-    out:Path,     # folder for demo.json, demo.png, demo.html
-    result:dict,  # as `demo` returns it
-    figure,       # of `story_of`
-    views=(),     # live in the page, before the picture that answers their questions
-):
+    out:Path,            # folder for demo.json, demo.png, demo.html
+    result:dict,         # as `demo` returns it
+    figure:'Figure',     # of `story_of`
+    views:Iterable=(),   # live in the page, before the picture that answers their questions
+)->None:
     "Put down what a demo found."
     (out/'demo.json').write_text(json.dumps(result, indent=1) + '\n')
     (out/'demo.png').write_bytes(figure_png(figure))
     rows = [{**row, 'method': METHODS[row['method']]} for row in result['rows']]
-    caption = f"{result['images']:,} training images; mean over {result['seeds']} seed{'s' if result['seeds'] > 1 else ''}"
+    seeds = 'seed' if result['seeds'] == 1 else 'seeds'
+    caption = f"{result['images']:,} training images; mean over {result['seeds']} {seeds}"
     page = html_page('Does the student see what its teacher sees?', [
-        'A teacher that hardly notices shifts, and students that copy it. Plain distillation (KD) hands on what the '
-        'teacher says of centred digits, but not that shifts do not matter to it. HARD trains an augmentor to find '
-        'where the two disagree while the teacher stays sure; the student learns there.',
-        '## Predict, then look', *views, '## In one picture, and in numbers', figure,
-        table_html(rows, COLUMNS, caption),
-        f"Learned widths: {result['described']}. Translate: every test image moved by 3 pixels on both axes, signs at "
-        'random. Map: all shifts of up to 4 pixels, on 1,000 test images. All students take equally many steps; the '
-        "augmentor's come on top.",
+        _INTRODUCTION, '## Predict, then look', *views, '## In one picture, and in numbers', figure,
+        table_html(rows, COLUMNS, caption), _explanation(result['described']),
         f"Made by {result['command']} with hardkd {hardkd.__version__}, torch {torch.__version__}."])
     (out/'demo.html').write_text(page, encoding='utf-8')
 
-def results_folder(out):
+def results_folder(
+    out:str|Path,  # made if it is not there
+)->Path:
     "The folder that the results go to, or an error before the work."
-    out = Path(out)
+    folder = Path(out)
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out): pass
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder): pass
         for name in 'demo.json', 'demo.png', 'demo.html':
-            if (out/name).is_dir(): raise IsADirectoryError(f'{name} is a folder')
-    except OSError as e: refuse('out', f'{str(out)!r} ({e})', 'folders that can be written to')
-    return out
+            if (folder/name).is_dir(): raise IsADirectoryError(f'{name} is a folder')
+    except OSError as e: raise refused('out', f'{str(folder)!r} ({e})', 'folders that can be written to')
+    return folder
 
+# %% ../../nbs/experiments/toy.ipynb #b4e85106
 def summary(
-    tables:list,   # one list of rows a seed
-    runs:list,     # one {method: Run} a seed
-    **settings,    # what else to note
-)->dict:           # what demo.json holds
+    tables:list,         # one list of rows a seed
+    runs:list,           # one {method: Run} a seed
+    **settings:Any,      # what else to note
+)->dict:                 # what demo.json holds
     "A demo's numbers, over the seeds so far."
-    widths = [{g: w.item() for g,w in r['hard'].augmentor.widths().items()} for r in runs]
+    widths = [{g: w.item() for g,w in played['hard'].augmentor.widths().items()} for played in runs]
     mean = {g: sum(w[g] for w in widths)/len(widths) for g in widths[0]}
     by_seed = [[{k: v for k,v in row.items() if k != 'map'} for row in table] for table in tables]
     return dict(seeds=len(tables), rows=mean_rows(tables), widths=mean, widths_by_seed=widths, runs=by_seed,
                 described=SpatialAugmentor(mean).describe(), **settings)
 
+def _row(method, model, test, seconds, steps):
+    "A line of the table; `map` is for the picture."
+    return dict(method=method, seconds=seconds, student_steps=steps.get('student', 0),
+                augmentor_steps=steps.get('augmentor', 0), **measure(model, test))
+
+def _views_of(teacher, runs, test):
+    "What is live in the page: who is right where, and what the augmentor did."
+    students = {METHODS[method]: runs[method].student for method in ('kd','kd_fixed','hard')}
+    return ShiftMap(teacher, students, test), HardScrub(runs['hard'])
+
+def _print_table(rows, described): print(table_text(rows), f'learned widths: {described}', sep='\n', flush=True)
+
 def demo(
-    out='hardkd-demo',           # folder for demo.json, demo.png, demo.html
+    out:str|Path='hardkd-demo',  # folder for demo.json, demo.png, demo.html
     full:bool=False,             # the whole MNIST instead of the digits that ship
-    root='data',                 # where the whole MNIST lies, or is downloaded to
+    root:str|Path='data',        # where the whole MNIST lies, or is downloaded to
     teacher:str='shift_cnn',     # one of `FACTORIES`
     student:str='mlp',           # one of `FACTORIES`
     seed:int=0,                  # the first seed
     seeds:int=1,                 # how many, counted up
-    epochs:float=None,           # of each student; its recipe's when not given
+    epochs:float|None=None,      # of each student; its recipe's when not given
     command:str='hardkd demo',   # written into the results
-    **options,                   # resume, precision, progress: of training
+    **options:Any,               # resume, precision, progress: of training
 )->dict:                         # as written to demo.json
     "The toy end to end: teacher, student alone, KD, KD with fixed warps, HARD; a table, a picture, a page."
-    started, out = time.perf_counter(), results_folder(out)
+    started, folder = time.perf_counter(), results_folder(out)
     train, test = digits(full=full, root=root)
     settings = dict(seed=seed, command=command, teacher=teacher, student=student, images=len(train))
     how = {k: v for k,v in options.items() if k != 'resume'}
-    net, taught = get_teacher(teacher, train, 0, full, out, **how)
+    model, taught = get_teacher(teacher, train, 0, full, folder, **how)
     tables, played = [], []
     for s in range(seed, seed+seeds):
-        runs = train_students(net, student, train, s, full, out, epochs, **options)     # complains before it works
+        runs = train_students(model, student, train, s, full, folder, epochs, **options)   # complains before it works
         if s == seed:
-            students = {METHODS[m]: runs[m].student for m in ('kd','kd_fixed','hard')}
-            views = ShiftMap(net, students, test), HardScrub(runs['hard'])
-            best = dict(method='teacher', seconds=taught, student_steps=0, augmentor_steps=0, **measure(net, test))
+            views = _views_of(model, runs, test)
+            first = _row('teacher', model, test, taught, {})
         played.append(runs)
-        tables.append([best] + [dict(method=m, seconds=r.seconds, student_steps=r.steps['student'],
-                                     augmentor_steps=r.steps.get('augmentor', 0), **measure(r.student, test))
-                                for m,r in runs.items()])
+        tables.append([first] + [_row(m, run.student, test, run.seconds, run.steps) for m,run in runs.items()])
         result = summary(tables, played, seconds=time.perf_counter()-started, **settings)
         maps = {row['method']: row['map'] for row in tables[-1]}
-        write_results(out, result, story_of(best['map'], runs, maps), views)    # after each seed: nothing is lost
-        print(table_text(mean_rows(tables[-1:])), f"learned widths: {result['described']}", sep='\n', flush=True)
+        write_results(folder, result, story_of(first['map'], runs, maps), views)           # after each seed
+        _print_table(mean_rows(tables[-1:]), result['described'])
     if seeds > 1: print(f'mean ± sd of {seeds} seeds', table_text(result['rows']), sep='\n')
-    print(f"{result['seconds']:.0f} s; {out/'demo.html'} is the page to open")
+    print(f"{result['seconds']:.0f} s; {folder/'demo.html'} is the page to open")
     return result

@@ -6,97 +6,134 @@
 __all__ = ['image_sides', 'draw_images', 'image_grid', 'mix_figure', 'levels_figure']
 
 # %% ../../nbs/figures/images.ipynb #3d14f9f6
+from typing import Sequence, TYPE_CHECKING
 from torch import Tensor
-from ..core.checks import check_array, check_number, check_pictures, check_same_shape, refuse
-from .style import add_colour_bar, new_figure, text_width, wrap_text, write_text
+from ..core.checks import check_array, check_number, check_pictures, check_same_shape, refused
+from .style import add_colour_bar, MAP_COLOURS, new_figure, text_width, wrap_text, write_text
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # %% ../../nbs/figures/images.ipynb #3066a324
-def image_sides(images, size):
-    "Height and width in inches, `size` the longer."
+def image_sides(
+    images:Tensor,  # (N,C,H,W)
+    size:float,     # inches, the longer side
+)->list:            # height and width, inches
+    "How large an image is drawn."
     return [size*s/max(images.shape[2:]) for s in images.shape[2:]]
 
-def draw_images(sheet, x, y, images, size, pitch, step, cols, labels=None, borders=None):
-    "Images from (x, y) on, `pitch` and `step` inches apart; grey from black 0 to white 1, never stretched."
-    (tall, wide), corners = image_sides(images, size), ((0, 0), (1, 0), (1, 1), (0, 1), (0, 0))
+def draw_images(
+    sheet:'Axes',                # of `new_figure`
+    x:float,                     # inches from the left, of the first image
+    y:float,                     # inches from the top
+    images:Tensor,               # (N,C,H,W) in [0,1], C 1 or 3
+    size:float,                  # inches, the longer side of an image
+    pitch:float,                 # inches, from one column to the next
+    step:float,                  # inches, from one row to the next
+    cols:int,                    # images a row
+    labels:Sequence|None=None,   # N texts, one under each image
+    borders:Sequence|None=None,  # N colours or None, one around each image
+)->None:
+    "Images in rows, grey from black 0 to white 1, never stretched."
+    tall, wide = image_sides(images, size)
     smooth = 'nearest' if max(images.shape[2:]) <= 75*size else 'auto'
     for i,image in enumerate(images.detach().cpu().float().clamp(0, 1)):
         left, top = x + i%cols*pitch + (pitch-.1-wide)/2, y + i//cols*step
         sheet.imshow(image.permute(1, 2, 0).squeeze(2).numpy(), cmap='gray', vmin=0, vmax=1, aspect='auto',
-            extent=(left, left+wide, top+tall, top), interpolation=smooth)
+                     extent=(left, left+wide, top+tall, top), interpolation=smooth)
         if borders and borders[i]:
-            sheet.plot(*zip(*[(left+a*wide, top+b*tall) for a,b in corners]), color=borders[i], lw=2.5)
+            corners = [(left+a*wide, top+b*tall) for a,b in ((0, 0), (1, 0), (1, 1), (0, 1), (0, 0))]
+            sheet.plot(*zip(*corners), color=borders[i], lw=2.5)
         if labels: write_text(sheet, left+wide/2, top+tall+.05, labels[i], ha='center')
 
 def image_grid(
-    images:Tensor,   # (N,C,H,W) in [0,1], C 1 (grey) or 3 (colour), N <= 400
-    title:str='',    # one line above
-    labels=None,     # N texts, one under each image
-    borders=None,    # N colours or None, one around each image; say in `labels` what they mean
-    cols:int=8,      # images a row
-    size:float=.8,   # inches, the longer side of an image
-):                   # Figure
+    images:Tensor,               # (N,C,H,W) in [0,1], C 1 (grey) or 3 (colour), N <= 400
+    title:str='',                # one line above
+    labels:Sequence|None=None,   # N texts, one under each image
+    borders:Sequence|None=None,  # N colours or None, one around each image; say in `labels` what they mean
+    cols:int=8,                  # images a row
+    size:float=.8,               # inches, the longer side of an image
+)->'Figure':
     "Images in a grid, as they are; columns widen until the labels fit."
     n = len(check_pictures('images', images))
     if n > 400: raise ValueError(f'images: got {n} images, allowed are at most 400, such as images[:64]')
-    check_number('size', size, .1, 10), check_number('cols', cols, 1, whole=True)
+    check_number('size', size, .1, 10)
+    check_number('cols', cols, 1, whole=True)
     for name,v in ('labels', labels), ('borders', borders):
         if v is not None and len(v) != n: raise ValueError(f'{name}: got {len(v)} for {n} images')
     labels = [''] if labels is None else [str(v) for v in labels]
-    (tall, wide), cols, top = image_sides(images, size), min(cols, n), .5 if title else .1
+    cols, top = min(cols, n), .5 if title else .1
+    tall, wide = image_sides(images, size)
     pitch = max(wide, *map(text_width, labels)) + .1
     step = tall + .12 + .15*max(v.count('\n') + bool(v) for v in labels)
-    summary = f'{n} images' + any(labels)*f" labelled {', '.join(labels)}"
+    summary = f'{n} images' + (f" labelled {', '.join(labels)}" if any(labels) else '')
     fig, sheet = new_figure(cols*pitch + .2, top + -(-n//cols)*step, title, summary)
-    draw_images(sheet, .15, top, images, size, pitch, step, cols, any(labels) and labels, borders)
+    draw_images(sheet, .15, top, images, size, pitch, step, cols, labels if any(labels) else None, borders)
     return fig
 
 # %% ../../nbs/figures/images.ipynb #e7967844
 def mix_figure(
-    x:Tensor,        # (n,C,H,W) in [0,1], the images
-    partner:Tensor,  # (n,C,H,W) in [0,1], what they are mixed with
-    weights:Tensor,  # (n,1,H,W) in [0,1], the partner's share of each pixel
-    hard_x:Tensor,   # (n,C,H,W) in [0,1], the mixtures
-    labels=None,     # n texts, one below each mixture and its parts
+    x:Tensor,                   # (n,C,H,W) in [0,1], the images
+    partner:Tensor,             # (n,C,H,W) in [0,1], what they are mixed with
+    weights:Tensor,             # (n,1,H,W) in [0,1], the partner's share of each pixel
+    hard_x:Tensor,              # (n,C,H,W) in [0,1], the mixtures
+    labels:Sequence|None=None,  # n texts, one below each mixture and its parts
     title:str='Who gave what',
-    cols:int=2,      # mixtures a row
-    size:float=.75,  # inches, the longer side of an image
-):                   # Figure
+    cols:int=2,                 # mixtures a row
+    size:float=.75,             # inches, the longer side of an image
+)->'Figure':
     "Rows of image, partner, the partner's share of each pixel, mixture."
-    share, texts, n = _check_mixtures(x, partner, weights, hard_x, labels), [str(v) for v in labels or ()], len(x)
-    cols, (tall, wide) = min(check_number('cols', cols, 1, whole=True), n), image_sides(x, check_number('size', size, .1, 10))
-    kinds = dict(image=x, partner=partner, share=weights, mixture=hard_x)
-    pitch = .1 + max(wide, *map(text_width, kinds), *(text_width(t)/4 for t in texts))
-    step, rows, top = tall + (.3 if texts else .1), -(-n//cols), .75
-    summary = f"{n} mixtures, on average {share.mean():.0%} from the partner" + ''.join(f'; {t}' for t in texts)
+    share = _check_mixtures(x, partner, weights, hard_x, labels)
+    texts, n = [str(v) for v in labels or ()], len(x)
+    cols = min(check_number('cols', cols, 1, whole=True), n)
+    tall, wide = image_sides(x, check_number('size', size, .1, 10))
+    parts = dict(image=x, partner=partner, share=share, mixture=hard_x)
+    pitch = .1 + max(wide, *map(text_width, parts), *(text_width(t)/4 for t in texts))
+    below, top = .3 if texts else .1, .75
+    step, rows = tall + below, -(-n//cols)
+    summary = f'{n} mixtures, on average {share.mean():.0%} from the partner' + ''.join(f'; {t}' for t in texts)
     fig, sheet = new_figure(.85 + cols*(4*pitch+.25), top + max(rows*step, .8) + .1, title, summary)
     for i in range(n):
         left, y = .15 + i%cols*(4*pitch+.25), top + i//cols*step
-        for k,(name,v) in enumerate(kinds.items()):
-            if i < cols: write_text(sheet, left+k*pitch+(pitch-.1)/2, top-.2, name, ha='center')
-            a = left + k*pitch + (pitch-.1-wide)/2
-            if name != 'share': draw_images(sheet, left+k*pitch, y, v[i][None], size, pitch, step, 1)
-            else: drawn = sheet.imshow(share[i,0], cmap='viridis', vmin=0, vmax=1, aspect='auto', extent=(a, a+wide, y+tall, y))
+        drawn = _draw_mixture(sheet, left, y, {name: v[i] for name,v in parts.items()}, size, pitch)
+        if i < cols:
+            for k,name in enumerate(parts): write_text(sheet, left+k*pitch+(pitch-.1)/2, top-.2, name, ha='center')
         if texts: write_text(sheet, left+2*pitch-.05, y+tall+.04, texts[i], ha='center')
-    add_colour_bar(fig, fig.get_figwidth()-.8, top, max(rows*step-(.3 if texts else .1), .7), drawn, "partner's share", '{:.0%}'.format)
+    height = max(rows*step - below, .7)
+    add_colour_bar(fig, fig.get_figwidth()-.8, top, height, drawn, "partner's share", '{:.0%}'.format)
     return fig
+
+def _draw_mixture(sheet, left, top, parts, size, pitch):
+    "Image, partner, share and mixture in a row; the share's image, for the colour bar."
+    tall, wide = image_sides(parts['image'][None], size)
+    for k,(name,v) in enumerate(parts.items()):
+        if name != 'share':
+            draw_images(sheet, left+k*pitch, top, v[None], size, pitch, 1, 1)
+            continue
+        a = left + k*pitch + (pitch-.1-wide)/2
+        place = dict(aspect='auto', extent=(a, a+wide, top+tall, top))
+        drawn = sheet.imshow(v[0], cmap=MAP_COLOURS, vmin=0, vmax=1, **place)
+    return drawn
 
 def _check_mixtures(x, partner, weights, hard_x, labels):
     "The shares (n,1,H,W), or an error where a figure's parts do not belong together."
     check_same_shape(x=x, partner=partner, hard_x=hard_x)
     for name,v in dict(x=x, partner=partner, hard_x=hard_x).items(): check_pictures(name, v)
     share, wanted = check_array('weights', weights, (4,), 0, 1), (len(x), 1, *x.shape[2:])
-    if share.shape != wanted: refuse('weights', f'shape {share.shape}', str(wanted))
-    if labels is not None and len(labels) != len(x): refuse('labels', f'{len(labels)} for {len(x)} images', 'one for each')
+    if share.shape != wanted: raise refused('weights', f'shape {share.shape}', str(wanted))
+    if labels is not None and len(labels) != len(x):
+        raise refused('labels', f'{len(labels)} for {len(x)} images', 'one for each')
     return share
 
 # %% ../../nbs/figures/images.ipynb #612d6fd1
 def levels_figure(
     rows:dict,       # what was done → (N,C,H,W) images in [0,1]
     title:str='What each level changes',
-):                   # Figure
+)->'Figure':
     "The same images in a row for each thing that was done to them."
     shapes = {name: tuple(check_pictures(f'rows[{name!r}]', images).shape) for name,images in rows.items()}
-    if len({*shapes.values()}) != 1: refuse('rows', f'shapes {shapes}', 'equal ones')
+    if len({*shapes.values()}) != 1: raise refused('rows', f'shapes {shapes}', 'equal ones')
     n, size = len(next(iter(rows.values()))), .62
     fig, sheet = new_figure(2.3 + n*(size+.06), .7 + len(rows)*(size+.08), title, f"{n} images: {', '.join(rows)}")
     for i,(name,images) in enumerate(rows.items()):

@@ -6,10 +6,11 @@
 __all__ = ['transforms_over_time', 'cloud_figure', 'AugmentorCloud']
 
 # %% ../../nbs/views/augmentor_cloud.ipynb #ba434d6c
+from typing import Any
 import torch
-from torch import nn
+from matplotlib.figure import Figure
+from torch import nn, Tensor
 from ..core.checks import check_number
-from ..core.seeds import seed_of
 from ..models import check_models, predict
 from ..losses import disagreement
 from ..run import Run
@@ -20,113 +21,146 @@ from .base import check_run, module_text, question, View, width_axes
 
 # %% ../../nbs/views/augmentor_cloud.ipynb #976012e6
 def transforms_over_time(
-    run:Run,    # recorded
-)->tuple:       # axes (a dict each: name, unit, limit, shift), and (T,n,A): how each image was changed at each moment
-    """The transforms behind the film. Of a `SpatialAugmentor` the very amounts that were drawn; of any other augmentor what can be
-    measured on the images: how far the centre of their brightness moved, how their size and their brightness changed."""
+    run:Run,  # recorded
+)->tuple:     # axes (a dict each: name, unit, limit, shift), and (T,n,A): how each image was changed
+    """The transforms behind a trace. Of a `SpatialAugmentor` the very amounts that were drawn. Of any other what can be
+    measured on the images: how far the centre of their brightness moved, how size and brightness changed."""
     trace = check_run(run)
-    (H,W), units = trace['x'].shape[-2:], width_axes(run)
-    names = [u['name'] for u in units]
-    if isinstance(run.augmentor, SpatialAugmentor) and {'tx','ty'} <= {*names}:
-        noise = run.augmentor.draw(len(trace['x']), torch.Generator().manual_seed(seed_of(run.seed, 2)))
-        factors = torch.tensor([u['factor'] for u in units])
-        amounts = trace['widths'][:,None]*noise*factors
-        limits = [max(W if n == 'tx' else H, 1)/2 if n in ('tx','ty') else max(amounts[...,i].abs().max().item()*1.1, u['factor']*.1)
-                  for i,(n,u) in enumerate(zip(names, units))]
-        return [dict(name=u['name'], unit=u['unit'], limit=limit, shift=dict(tx='x', ty='y').get(u['name'], ''))
-                for u,limit in zip(units, limits)], amounts
-    before, after = _moments(trace['x']), torch.stack([_moments(images/255) for images in trace['images']])
-    amounts = torch.cat([after[...,:2]-before[:,:2], 100*(after[...,2:]/before[:,2:].clamp_min(1e-6) - 1)], -1)
+    units = width_axes(run)
+    shifts = {'tx','ty'} <= {u['name'] for u in units}
+    known = isinstance(run.augmentor, SpatialAugmentor) and shifts and 'noise' in trace
+    return _drawn(trace, units) if known else _measured(trace)
+
+def _drawn(trace, units):
+    "Width times noise, in the units that people use."
+    H, W = trace['x'].shape[-2:]
+    amounts = trace['widths'][:,None]*trace['noise']*torch.tensor([u['factor'] for u in units])
+    farthest = amounts.abs().amax((0,1)).tolist()
+    half = dict(tx=max(W, 1)/2, ty=max(H, 1)/2)
+    axes = [dict(name=u['name'], unit=u['unit'], limit=half.get(u['name'], max(far*1.1, u['factor']*.1)),
+                 shift=dict(tx='x', ty='y').get(u['name'], '')) for u,far in zip(units, farthest)]
+    return axes, amounts
+
+def _measured(trace):
+    "What happened to the brightness of each image: pixels and per cent."
+    before = _moments(trace['x'])
+    after = torch.stack([_moments(images/255) for images in trace['images']])
+    grown = 100*(after[...,2:]/before[:,2:].clamp_min(1e-6) - 1)
+    amounts = torch.cat([after[...,:2]-before[:,:2], grown], -1)
     names = dict(right=('px','x'), down=('px','y'), size=('%',''), brightness=('%',''))
-    return [dict(name=name, unit=unit, shift=shift, limit=max(amounts[...,i].abs().max().item()*1.1, 1.))
-            for i,(name,(unit,shift)) in enumerate(names.items())], amounts
+    farthest = amounts.abs().amax((0,1)).tolist()
+    axes = [dict(name=name, unit=unit, shift=shift, limit=max(far*1.1, 1.))
+            for (name,(unit,shift)),far in zip(names.items(), farthest)]
+    return axes, amounts
 
 def _moments(x):
     "Centre (x, y), size (root of the second moment) and mean of the brightness of each image, in pixels: (N,4)."
     light = x.mean(1)
-    total, (H,W) = light.sum((1,2)).clamp_min(1e-6), light.shape[1:]
-    right, down = torch.arange(W)*1., torch.arange(H)*1.
-    cx, cy = (light.sum(1)*right).sum(1)/total, (light.sum(2)*down).sum(1)/total
-    apart = (right-cx[:,None])[:,None]**2 + (down-cy[:,None])[:,:,None]**2
-    return torch.stack([cx, cy, ((light*apart).sum((1,2))/total).sqrt(), light.mean((1,2))], 1)
+    total = light.sum((1,2)).clamp_min(1e-6)
+    H, W = light.shape[1:]
+    right = torch.arange(W)*1.
+    down = torch.arange(H)*1.
+    cx = (light.sum(1)*right).sum(1)/total
+    cy = (light.sum(2)*down).sum(1)/total
+    squares = (right-cx[:,None])[:,None]**2 + (down-cy[:,None])[:,:,None]**2
+    return torch.stack([cx, cy, ((light*squares).sum((1,2))/total).sqrt(), light.mean((1,2))], 1)
 
+# %% ../../nbs/views/augmentor_cloud.ipynb #f7660352
 def cloud_figure(
-    axes,              # two dicts of `emitted`
-    amounts,           # (n,2): how each image was changed
+    axes:list,       # two dicts of `transforms_over_time`
+    amounts:Tensor,  # (n,2): how each image was changed
     title:str='How the augmentor changed each image',
-):                     # Figure
+)->Figure:
     "The cloud of transforms at one moment, with its spread."
     amounts = torch.as_tensor(amounts)
     x, y = amounts.T.double()
-    said = ', '.join(f"{a['name']} ±{v.std(correction=0):.2g} {a['unit']}" for a,v in zip(axes, (x,y)))
-    fig, sheet = new_figure(4.3, 4.6, title, f'{len(amounts)} images; standard deviation {said}')
-    write_text(sheet, .15, .42, f'standard deviation: {said}')
-    ax = add_axes(fig, .75, .8, 3.2, 3.2, xlabel=f"{axes[0]['name']}, {axes[0]['unit']}", ylabel=f"{axes[1]['name']}, {axes[1]['unit']}")
+    spread = ', '.join(f"{a['name']} ±{v.std(correction=0):.2g} {a['unit']}" for a,v in zip(axes, (x,y)))
+    fig, sheet = new_figure(4.3, 4.6, title, f'{len(amounts)} images; standard deviation {spread}')
+    write_text(sheet, .15, .42, f'standard deviation: {spread}')
+    xlabel, ylabel = (f"{a['name']}, {a['unit']}" for a in axes)
+    ax = add_axes(fig, .75, .8, 3.2, 3.2, xlabel=xlabel, ylabel=ylabel)
     ax.plot(x, y, '^', color=AUGMENTOR, ms=5)
-    ax.axhline(0, color='#6E6E6E', lw=.8), ax.axvline(0, color='#6E6E6E', lw=.8)
+    ax.axhline(0, color='#6E6E6E', lw=.8)
+    ax.axvline(0, color='#6E6E6E', lw=.8)
     ax.set(xlim=(-axes[0]['limit'], axes[0]['limit']), ylim=(axes[1]['limit'], -axes[1]['limit']))
     return fig
 
+def _hardness_of_shifts(teacher, student, x, reach, stride, temperature):
+    "(S,S) each: mean disagreement, and mean change of the teacher's mind, of images moved by every stride-th shift."
+    places = range(-reach, reach+1, stride)
+    teacher_logits = predict(teacher, x)
+    between, teacher_change = torch.zeros(2, len(places), len(places))
+    for r,dy in enumerate(places):
+        for c,dx in enumerate(places):
+            moved = shift_batch(x, dx, dy)
+            teacher_hard_logits = predict(teacher, moved)
+            between[r,c] = disagreement(predict(student, moved), teacher_hard_logits, temperature).mean()
+            teacher_change[r,c] = disagreement(teacher_hard_logits, teacher_logits, temperature).mean()
+    return between, teacher_change
+
+def _wide_or_lump(amounts, reach):
+    "The question, answered by the two shifts at the end of the run."
+    last = amounts[-1,:,:2]
+    wide = last.std(0, correction=0).max().item()
+    off = last.mean(0).abs().max().item()
+    kind = 2 if off > max(wide, 1) else 0 if wide > reach/8 else 1
+    because = (f'At the end the cloud is {wide:.1f} px wide (standard deviation), '
+               f'its middle {off:.1f} px from no change.')
+    return question('Where will the transforms be at the end: all over, or in one lump?',
+                    ['wide, all over the plane', 'one lump around no change', 'one lump somewhere else'], kind, because)
+
+# %% ../../nbs/views/augmentor_cloud.ipynb #ea87ccb0
 class AugmentorCloud(View):
-    "The transforms that the augmentor emits for a batch, over time; and you in its place: put a lump of shifts anywhere, and score."
+    "The transforms that an augmentor makes for a batch, over time, and you in its place: put a lump, and score."
     _esm = module_text('augmentor_cloud')
 
     def __init__(self,
-        run:Run,                       # recorded: `distill(..., trace=True)`
-        student:nn.Module=None,        # whom to be hard for; the run's own, as it ended, when not given
-        temperature:float=4.,          # of disagreement and change of mind
-        invariance_weight:float=1.,    # where the slider starts
-        group:str='',                  # views of one group share the time
+        run:Run,                      # recorded: `distill(..., trace=True)`
+        student:nn.Module|None=None,  # whom to be hard for; the run's own, as it ended, when not given
+        temperature:float=4.,         # of disagreement and change of mind
+        invariance_weight:float=1.,   # where the slider starts
+        group:str='',                 # views of one group share the time
     ):
         trace = check_run(run, 'teacher')
         judged = 'at the end of the run' if student is None else 'given'
         student = run.student if student is None else student
-        check_models(run.teacher, student, trace['x'])
+        teacher:Any = run.teacher
+        x = trace['x']
+        check_models(teacher, student, x)
         check_number('invariance_weight', invariance_weight, 0, 3)
-        self.axes, amounts = transforms_over_time(run)
-        self.amounts, self.steps = amounts, trace['step']
-        H, W = trace['x'].shape[-2:]
-        stride = max(1, min(H, W)//14); reach = stride*round(min(H, W)/2.8/stride)
-        for a in self.axes: a['limit'] = reach if a['shift'] else a['limit']
-        self.apart, self.swayed = _hardness_of_shifts(run.teacher, student, trace['x'], reach, stride, temperature)
-        last = [amounts[-1,:,i] for i in range(2)]
-        wide, off = (max(f(v).item() for v in last) for f in (lambda v: v.std(correction=0), lambda v: abs(v.mean())))
-        right = 2 if off > max(wide, 1) else 0 if wide > reach/8 else 1
-        said = f'At the end the cloud is {wide:.1f} px wide (standard deviation), its middle {off:.1f} px from no change.'
-        asked = question('Where will the transforms be at the end: all over, or in one lump?',
-                         ['wide, all over the plane', 'one lump around no change', 'one lump somewhere else'], right, said)
+        self.axes, self.amounts = transforms_over_time(run)
+        self.steps = trace['step']
+        side = min(x.shape[-2:])
+        stride = max(1, side//14)
+        reach = stride*round(side/2.8/stride)
+        for a in self.axes:
+            if a['shift']: a['limit'] = reach
+        hardness = _hardness_of_shifts(teacher, student, x, reach, stride, temperature)
+        self.disagreement, self.teacher_change = hardness
+        arrays = dict(emitted=self.amounts, step=self.steps.int(), apart=self.disagreement, swayed=self.teacher_change)
+        place = dict(frame=len(self.steps)-1, x=0, y=1, dx=reach*.75, dy=0, spread=1, weight=invariance_weight)
+        footer = f'{len(x)} training images; seed {run.seed}; hardness of shifts for the student {judged}'
+        asked = _wide_or_lump(self.amounts, reach)
         names = [a['name'] for a in self.axes]
-        super().__init__('Wide, or one lump?', dict(emitted=amounts, step=trace['step'].int(), apart=self.apart, swayed=self.swayed),
-                         dict(frame=len(trace['step'])-1, x=0, y=1, dx=reach*.75, dy=0, spread=1, weight=invariance_weight), asked,
-                         f'{amounts.shape[1]} training images; seed {run.seed}; hardness of shifts for the student {judged}', group, ('frame',),
-                         axes=self.axes, looks=looks(['augmentor', *names]), reach=reach, stride=stride, judged=judged)
+        super().__init__('Wide, or one lump?', arrays, place, asked, footer, group, ('frame',), axes=self.axes,
+                         reach=reach, stride=stride, judged=judged, looks=looks(['augmentor', *names]))
 
-    def figure(self):
+    def figure(self)->Figure:
         shown = [self.place['x'], self.place['y']]
         return cloud_figure([self.axes[a] for a in shown], self.amounts[self.place['frame']][:,shown])
 
-    def describe(self):
-        now = self.amounts[self.place['frame']]
-        spread = ', '.join(f"{a['name']} {v.std(correction=0):.2g} {a['unit']}" for a,v in zip(self.axes, now.T))
-        hard = self.apart - self.place['weight']*self.swayed
-        row, column = divmod(hard.argmax().item(), len(hard))
-        r, s = self.state['reach'], self.state['stride']
-        return (f"{self.state['title']} At step {self.steps[self.place['frame']]} the cloud's standard deviations are {spread}. "
-                f"The hardest shift for the student {self.state['judged']} is ({column*s-r}, {row*s-r}): {hard.max():.3g} nats.")
+    def describe(self)->str:
+        frame = self.place['frame']
+        each = zip(self.axes, self.amounts[frame].T)
+        spread = ', '.join(f"{a['name']} {v.std(correction=0):.2g} {a['unit']}" for a,v in each)
+        hardness = self.disagreement - self.place['weight']*self.teacher_change
+        row, column = divmod(hardness.argmax().item(), len(hardness))
+        reach, stride = self.state['reach'], self.state['stride']
+        return (f"{self.state['title']} At step {self.steps[frame]} the cloud's standard deviations are {spread}. "
+                f"The hardest shift for the student {self.state['judged']} is "
+                f"({column*stride-reach}, {row*stride-reach}): {hardness.max():.3g} nats.")
 
-    def to_frame(self):
-        now = self.place['frame']
-        return [dict(step=self.steps[now].item(), image=i, **{a['name']: v.item() for a,v in zip(self.axes, row)})
-                for i,row in enumerate(self.amounts[now])]
-
-def _hardness_of_shifts(teacher, student, x, reach, stride, temperature):
-    "(S,S) each: mean disagreement, and mean change of the teacher's mind, of the images moved by every stride-th shift."
-    places, still = range(-reach, reach+1, stride), predict(teacher, x)
-    apart, swayed = torch.zeros(2, len(places), len(places))
-    for r,dy in enumerate(places):
-        for c,dx in enumerate(places):
-            moved = shift_batch(x, dx, dy)
-            there = predict(teacher, moved)
-            apart[r,c] = disagreement(predict(student, moved), there, temperature).mean()
-            swayed[r,c] = disagreement(there, still, temperature).mean()
-    return apart, swayed
+    def to_frame(self)->list:
+        frame = self.place['frame']
+        return [dict(step=self.steps[frame].item(), image=i, **{a['name']: v.item() for a,v in zip(self.axes, row)})
+                for i,row in enumerate(self.amounts[frame])]

@@ -6,51 +6,85 @@
 __all__ = ['Doctor', 'doctor']
 
 # %% ../../nbs/views/doctor.ipynb #3c95d6ea
-import platform, sys
+import os, platform, sys
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
+from typing import TYPE_CHECKING
+import torch
 from packaging.requirements import Requirement
 from ..figures.style import new_figure, write_text
 from .base import module_text, View
 
+if TYPE_CHECKING: from matplotlib.figure import Figure
+
 # %% ../../nbs/views/doctor.ipynb #b714ab0f
-def _findings():
-    "What hardkd asks for and what is here: a dict a row, `advice` where something is to be done."
-    def row(what, wanted, found, fine, advice): return dict(what=what, wanted=wanted, found=found, advice='' if fine else advice)
-    rows = [row('python', '>=3.11', platform.python_version(), sys.version_info >= (3,11), 'a newer python')]
+def _row(what, wanted, found, fine, advice):
+    "One finding; there is advice only where something is to be done."
+    return dict(what=what, wanted=wanted, found=found, advice='' if fine else advice)
+
+def _packages():
+    "A row for python and for each package that hardkd asks for."
+    rows = [_row('python', '>=3.11', platform.python_version(), sys.version_info >= (3,11), 'a newer python')]
     for need in map(Requirement, requires('hardkd') or []):
         if need.marker and not need.marker.evaluate(dict(extra='lab')): continue
         try: found = version(need.name)
         except PackageNotFoundError: found = 'nothing'
         fine = found != 'nothing' and need.specifier.contains(found, prereleases=True)
-        rows.append(row(need.name, str(need.specifier), found, fine, f"python -m pip install '{need.name}{need.specifier}'"))
-    for name in 'anywidget', '@jupyter-widgets/jupyterlab-manager':
-        here = (Path(sys.prefix)/'share'/'jupyter'/'labextensions'/name).exists()
-        rows.append(row(f'for JupyterLab: {name}', 'here', 'here' if here else 'nothing', here,
-                        'install ipywidgets and anywidget where the Jupyter server runs, and restart it'))
+        advice = f"python -m pip install '{need.name}{need.specifier}'"
+        rows.append(_row(need.name, str(need.specifier), found, fine, advice))
     return rows
+
+def _extensions():
+    "A row for each part of JupyterLab that draws views and interactive charts."
+    advice = 'install {} where the Jupyter server runs, and restart it'
+    needs = {'anywidget': 'ipywidgets and anywidget', 'jupyterlab-plotly': 'plotly',
+             '@jupyter-widgets/jupyterlab-manager': 'ipywidgets and anywidget'}
+    rows = []
+    for name,packages in needs.items():
+        here = (Path(sys.prefix)/'share'/'jupyter'/'labextensions'/name).exists()
+        found = 'here' if here else 'nothing'
+        rows.append(_row(f'for JupyterLab: {name}', 'here', found, here, advice.format(packages)))
+    return rows
+
+def _threads():
+    "A row on how torch's threads wait."
+    policy, threads = os.environ.get('OMP_WAIT_POLICY', ''), torch.get_num_threads()
+    found = policy or f'{threads} thread{"s" if threads > 1 else ""}'
+    fine = policy.upper() == 'PASSIVE' or threads == 1
+    advice = ('slow beside a busy process: import hardkd before torch, or set OMP_WAIT_POLICY=PASSIVE before python '
+              'starts, or torch.set_num_threads(1)')
+    return _row('threads that wait: OMP_WAIT_POLICY', 'PASSIVE', found, fine, advice)
 
 class Doctor(View):
     "A view that says whether views work here, and what is missing; see `doctor`."
     _esm = module_text('doctor')
 
-    def __init__(self): super().__init__('Do views work here?', {}, rows=_findings())
+    def __init__(self):
+        super().__init__('Do views work here?', {}, rows=[*_packages(), *_extensions(), _threads()])
 
-    def answer(self, what): return {}
+    def answer(self,
+        what:dict,  # nothing in it
+    )->dict:        # nothing: that there is an answer is the news
+        "That the kernel answers."
+        return {}
 
-    def describe(self):
-        rows, advice = self.to_frame(), 'Where only this text or a picture is shown, the browser has not loaded the view.'
-        return '\n'.join([f"{self.state['title']} {advice}", *(
-            f"{r['what']:50s} {r['wanted']:14s} {r['found']:16s} {r['advice']}".rstrip() for r in rows)])
+    def describe(self)->str:
+        "The rows as lines of text."
+        advice = 'Where only this text or a picture is shown, the browser has not loaded the view.'
+        lines = (f"{r['what']:50s} {r['wanted']:14s} {r['found']:16s} {r['advice']}".rstrip() for r in self.to_frame())
+        return '\n'.join([f"{self.state['title']} {advice}", *lines])
 
-    def to_frame(self): return self.state['rows']
+    def to_frame(self)->list:
+        "A dict a row: what, wanted, found, advice."
+        return self.state['rows']
 
-    def figure(self):
+    def figure(self)->'Figure':
+        "The rows as a picture."
         lines = self.describe().split('\n')
         fig, sheet = new_figure(9.5, .4 + .2*len(lines), '', self.state['title'])
         for i,line in enumerate(lines): write_text(sheet, .15, .2 + .2*i, line, 9, family='monospace')
         return fig
 
 def doctor()->Doctor:
-    "What hardkd needs and what is here; shown in a notebook, it also tells whether the browser draws views and the kernel answers."
+    "What hardkd needs and what is here; in a notebook also whether the browser draws views and the kernel answers."
     return Doctor()

@@ -8,39 +8,58 @@ __all__ = ['duel_figure', 'EmbeddingDuel']
 # %% ../../nbs/views/embedding_duel.ipynb #f30ff9fd
 import torch
 import torch.nn.functional as F
+from matplotlib.figure import Figure
 from torch import Tensor, nn
-from ..core.checks import check_array, check_labels, check_number, check_pictures, refuse
+from ..core.checks import check_array, check_labels, check_number, check_pictures, refused
 from ..data import Images, to_bytes
-from ..models import all_features, principal_plane, ridge_map
+from ..icd import tail_lengths
+from ..features import all_features, principal_plane, ridge_map
 from ..run import Run
 from ..shift import SHIFTED, shifted_views
 from ..figures.style import add_axes, escape_dollars, INK, looks, new_figure, PALE, wrap_text, write_text
 from .base import module_text, question, View, view_models
 
 # %% ../../nbs/views/embedding_duel.ipynb #53d69d55
+_PATHS = ([1,2,0,3,4], '-'), ([5,6,0,7,8], ':')    # of `SHIFTED`, left to right and top to bottom; lines
+
+def _window(pairs):
+    "The middle of all places, and how far the window reaches from it to each side."
+    every = torch.cat([xy.flatten(0, 1) for both in pairs.values() for xy in both])
+    low, high = every.amin(0), every.amax(0)
+    return ((low+high)/2).tolist(), .56*(high-low).max().item() or 1.
+
+def _draw_pair(ax, names, both, look):
+    "Pairs joined by grey lines, then each image as a sign with the tails of its shifted copies."
+    for ends in torch.stack([xy[:,0] for xy in both], 2): ax.plot(*ends.tolist(), color=PALE, lw=.6, zorder=1)
+    for name,xy in zip(names, both):
+        colour, sign = look[name]['color'], look[name]['marker']
+        for path,line in _PATHS:
+            for tail in xy[:,path]: ax.plot(*tail.T.tolist(), line, color=colour, lw=1, zorder=2)
+        label = escape_dollars(wrap_text(name, 1.5, lines=1))
+        ax.plot(*xy[:,0].T.tolist(), sign, color=colour, ms=6, mec=INK, mew=.5, zorder=3, label=label)
+    ax.legend(loc='lower center', bbox_to_anchor=(.5, 1), ncols=2, frameon=False, fontsize=9, labelcolor=INK)
+
+def _name_classes(ax, teacher_xy, labels, names, half):
+    "The names of the classes above the teacher's images, none on another."
+    spots = [(k, teacher_xy[[i for i,c in enumerate(labels) if c == k],0]) for k in sorted(set(labels))]
+    placed, box = [], dict(boxstyle='square,pad=.05', fc='white', ec='none', alpha=.7)
+    for y,x,k in sorted((xy[:,1].max().item()+.05*half, xy[:,0].mean().item(), k) for k,xy in spots):
+        while any(abs(x-a) < .45*half and abs(y-b) < .11*half for a,b in placed): y += .02*half
+        placed.append((x, y))
+        write_text(ax, x, y, names[k], 8, ha='center', va='bottom', zorder=4, bbox=box)
+
 def _draw_duels(pairs, labels, classes, title, summary):
     "A plane for each name → (teacher_xy, student_xy), all to one scale."
     names, look = [c if len(c) < 17 else c[:15]+'…' for c in map(str, classes)], looks(['teacher', *pairs])
-    every = torch.cat([xy.flatten(0, 1) for both in pairs.values() for xy in both])
-    (x0, y0), half = ((every.amin(0)+every.amax(0))/2).tolist(), .56*(every.amax(0)-every.amin(0)).max().item() or 1.
+    (x0, y0), half = _window(pairs)
     size = max(2, 4.2 - .6*len(pairs))
     fig, sheet = new_figure(.3 + (size+.75)*len(pairs), size+1.55, title, summary)
     for i,(name,both) in enumerate(pairs.items()):
-        ax = add_axes(fig, .75 + i*(size+.75), .8, size, size, xlabel='first direction', ylabel='' if i else 'second direction')
+        y_name = '' if i else 'second direction'
+        ax = add_axes(fig, .75 + i*(size+.75), .8, size, size, xlabel='first direction', ylabel=y_name)
         ax.set(xlim=(x0-half, x0+half), ylim=(y0-half, y0+half))
-        for ends in torch.stack([xy[:,0] for xy in both], 2): ax.plot(*ends.tolist(), color=PALE, lw=.6, zorder=1)
-        for who,xy in zip(('teacher', name), both):
-            colour, sign = look[who]['color'], look[who]['marker']
-            for way,line in ([1,2,0,3,4], '-'), ([5,6,0,7,8], ':'):
-                for tail in xy[:,way]: ax.plot(*tail.T.tolist(), line, color=colour, lw=1, zorder=2)
-            ax.plot(*xy[:,0].T.tolist(), sign, color=colour, ms=6, mec=INK, mew=.5, zorder=3, label=escape_dollars(wrap_text(who, 1.5, lines=1)))
-        spots = [(k, both[0][[i for i,c in enumerate(labels) if c == k],0]) for k in sorted(set(labels))]
-        placed = []
-        for y,x,k in sorted((xy[:,1].max().item()+.05*half, xy[:,0].mean().item(), k) for k,xy in spots):
-            while any(abs(x-a) < .45*half and abs(y-b) < .11*half for a,b in placed): y += .02*half
-            placed.append((x, y))
-            write_text(ax, x, y, names[k], 8, ha='center', va='bottom', zorder=4, bbox=dict(boxstyle='square,pad=.05', fc='white', ec='none', alpha=.7))
-        ax.legend(loc='lower center', bbox_to_anchor=(.5, 1), ncols=2, frameon=False, fontsize=9, labelcolor=INK)
+        _draw_pair(ax, ('teacher', name), both, look)
+        _name_classes(ax, both[0], labels, names, half)
     write_text(sheet, .15, size+1.3, 'Solid: moved left, right; dotted: up, down; by 2, 4 pixels. Grey: pairs.', 8)
     return fig
 
@@ -50,157 +69,181 @@ def duel_figure(
     labels,             # n numbers of classes
     classes,            # K names
     title:str='Shifted copies: one point or a curve?',  # one line above
-):                      # Figure
+)->Figure:
     "Teacher's and student's features in a plane, pairs joined: each image with the tails that its shifted copies draw."
-    given, y = dict(teacher_xy=teacher_xy, student_xy=student_xy), check_labels('labels', torch.as_tensor(labels), len(classes))
+    given = dict(teacher_xy=teacher_xy, student_xy=student_xy)
+    y = check_labels('labels', torch.as_tensor(labels), len(classes))
     both = [torch.from_numpy(check_array(name, xy, (3,))) for name,xy in given.items()]
     for name,xy in zip(given, both):
-        if xy.shape != (len(y), len(SHIFTED), 2): refuse(name, f'shape {tuple(xy.shape)}', f'({len(y)}, {len(SHIFTED)}, 2)')
-    said = ', '.join(f'{who} {(xy[:,1:]-xy[:,:1]).norm(dim=2).mean():.3g}' for who,xy in zip(('teacher', 'student'), both))
-    summary = f'{len(y)} images; mean distance of a shifted copy from its image, in the plane: {said}'
+        if xy.shape != (len(y), len(SHIFTED), 2):
+            raise refused(name, f'shape {tuple(xy.shape)}', f'({len(y)}, {len(SHIFTED)}, 2)')
+    lengths = [(xy[:,1:]-xy[:,:1]).norm(dim=2).mean() for xy in both]
+    summary = (f'{len(y)} images; mean distance of a shifted copy from its image, in the plane: '
+               f'teacher {lengths[0]:.3g}, student {lengths[1]:.3g}')
     return _draw_duels(dict(student=both), y.tolist(), classes, title, summary)
 
 # %% ../../nbs/views/embedding_duel.ipynb #66bea690
-def _tails(features):
-    "(T,n,V,D) → (T,n): mean distance of the shifted copies from their unmoved image, in mean distances between images."
-    f = features.double()
-    still, apart = f[:,:,0], torch.stack([torch.pdist(points).mean() for points in f[:,:,0]])
-    least = still.norm(dim=2).mean(1) * (1e-3 if features.dtype == torch.half else 1e-5)     # below that all is rounding
-    return (f[:,:,1:] - still[:,:,None]).norm(dim=3).mean(2) / torch.maximum(apart, least).clamp_min(1e-12)[:,None]
-
 def _plane(points):
-    "The middle of (m,D) points, the two directions (D,2) in which they spread most, and what share of the spread that is."
+    "The middle of (m,D) points, the two directions (D,2) of their largest spread, and its share of all."
     middle = points.mean(0)
     return middle, *principal_plane(points-middle)
 
 def _pair(t, s, plane, points, tails, step=None):
-    "What is shown of teacher and student, (T,n,V,D) in one space: places in the plane, in units of the spread of `points`; tails; gap."
+    "Of teacher and student (T,n,V,D) in one space: places in the plane, in the spread of `points`; tails; gap."
     middle, axes, share = plane
     unit = ((points-middle)@axes).square().sum(1).mean().sqrt().clamp_min(1e-12)
     teacher, student = (((f-middle)@axes/unit).float() for f in (t, s))
     gap = 1 - F.cosine_similarity(t[:,:,0], s[:,:,0], dim=2)
-    return dict(teacher=teacher, student=student, tail=torch.stack(tails, 1).float(), gap=gap.float(), share=share, step=step)
+    tail = torch.stack(tails, 1).float()
+    return dict(teacher=teacher, student=student, tail=tail, gap=gap.float(), share=share, step=step)
 
-def _of_models(models, some, x, layers):
-    "name → `_pair`: each student's centred features, brought into the teacher's space by ridge regression on the images `some`."
-    views = shifted_views(x)
+# %% ../../nbs/views/embedding_duel.ipynb #c11e0002
+def _of_models(teacher, students, data, limit, layers):
+    "name → `_pair`: students' centred features, brought into the teacher's space by ridge regression; images; a note."
+    models = view_models(teacher, students, data)
+    if len(data) < 2: raise refused('data', '1 image', 'at least 2')
+    some, shown = (data.subset(min(k, len(data))) for k in (1000, limit))
+    views = shifted_views(shown.x)
     def features(model, layer):
-        known, seen = (all_features(model, images, layer) for images in (some, views.flatten(0, 1)))
+        known, seen = (all_features(model, images, layer) for images in (some.x, views.flatten(0, 1)))
         seen = seen.unflatten(0, views.shape[:2])[None]
-        return known-known.mean(0), seen-known.mean(0), _tails(seen)
-    (_, teacher), *students = models.items()
-    t, t_seen, t_tails = features(teacher, layers[0])
-    plane, found = _plane(t), {}
-    for name,student in students:
+        return known-known.mean(0), seen-known.mean(0), tail_lengths(seen)
+    t, t_seen, t_tails = features(models.pop('teacher'), layers[0])
+    plane, pairs = _plane(t), {}
+    for name,student in models.items():
         s, s_seen, s_tails = features(student, layers[1])
-        found[name] = _pair(t_seen, s_seen@ridge_map(s, t), plane, t_seen[0,:,0], (t_tails, s_tails))
-    return found
+        pairs[name] = _pair(t_seen, s_seen@ridge_map(s, t), plane, t_seen[0,:,0], (t_tails, s_tails))
+    return pairs, shown, f'{len(shown)} of {len(data)} images; the plane is of the teacher on {len(some)}'
+
+# %% ../../nbs/views/embedding_duel.ipynb #c11e0004
+_CALL = 'distill(..., trace=True, term=ICDTerm(...))'
 
 def _features_of(name, run):
     "The trace of a run with features of shifted copies, or an error."
     trace = run.trace or {}
     if not {'teacher_features', 'student_features'} <= set(trace) or not len(trace['step']):
-        refuse(name, 'a run without features', 'runs that recorded them: distill(..., trace=True, term=ICDTerm(...))')
+        raise refused(name, 'a run without features', f'runs that recorded them: {_CALL}')
     t, s = (trace[f'{who}_features'] for who in ('teacher', 'student'))
     fits = t.ndim == 4 and t.shape == s.shape and len(t) == len(trace['step']) and t.shape[2] == len(SHIFTED)
     if not fits or not 2 <= t.shape[1] <= len(trace['x']):
-        refuse(name, f'features {tuple(t.shape)} and {tuple(s.shape)}', f"(T,n,{len(SHIFTED)},D) of both, for T steps and n >= 2 of the images")
+        allowed = f'(T,n,{len(SHIFTED)},D) of both, for T steps and n >= 2 of the images'
+        raise refused(name, f'features {tuple(t.shape)} and {tuple(s.shape)}', allowed)
     for f in t, s: check_array(f'{name}: features', f, (4,))
-    check_pictures(f'{name}: x', trace['x']), check_labels(f'{name}: y', trace['y'], len(trace['classes']))
+    check_pictures(f'{name}: x', trace['x'])
+    check_labels(f'{name}: y', trace['y'], len(trace['classes']))
     return trace
 
+def _of_run(trace, n, most, like):
+    "A trace as `_pair`, in the plane of its last moment; turned so that its teacher lies as in `like`, another one."
+    keep = torch.linspace(0, len(trace['step'])-1, min(len(trace['step']), most)).round().long()
+    raw = [trace[f'{who}_features'][keep,:n] for who in ('teacher', 'student')]
+    t, s = (f.double() for f in raw)
+    last = torch.cat([t[-1,:,0], s[-1,:,0]])
+    pair = _pair(t, s, _plane(last), last, [tail_lengths(f) for f in raw], trace['step'][keep].int())
+    if like is None: return pair
+    u, _, v = torch.linalg.svd(pair['teacher'][-1,:,0].T @ like['teacher'][-1,:,0])
+    return pair | {who: pair[who]@(u@v) for who in ('teacher', 'student')}
+
 def _of_runs(runs, limit):
-    "The same for runs that recorded features, each in the plane of its last moment, turned like the first's; and the images."
+    "The same for runs that recorded features."
     traces = {name: _features_of(f'students[{name!r}]', run) for name,run in runs.items()}
-    first, found = next(iter(traces.values())), {}
+    first = next(iter(traces.values()))
     n = min(limit, first['teacher_features'].shape[1])
     shown = Images(first['x'][:n], first['y'][:n], first['classes'])
     most = max(2, int((5e6 - shown.x.numel()) // (len(runs)*n*(16*len(SHIFTED) + 12))))     # moments that fit
+    pairs, like = {}, None
     for name,trace in traces.items():
         if trace['teacher_features'].shape[1] < n or not torch.equal(trace['x'][:n], first['x'][:n]):
-            refuse(f'students[{name!r}]', 'a run that watched other images', 'runs that watched the same')
-        keep = torch.linspace(0, len(trace['step'])-1, min(len(trace['step']), most)).round().long()
-        raw = [trace[f'{who}_features'][keep,:n] for who in ('teacher', 'student')]
-        t, s = (f.double() for f in raw)
-        last = torch.cat([t[-1,:,0], s[-1,:,0]])
-        p = found[name] = _pair(t, s, _plane(last), last, [_tails(f) for f in raw], trace['step'][keep].int())
-        u, _, v = torch.linalg.svd(p['teacher'][-1,:,0].T @ next(iter(found.values()))['teacher'][-1,:,0])
-        for who in ('teacher', 'student') if len(found) > 1 else (): p[who] = p[who]@(u@v)
-    return found, shown
+            raise refused(f'students[{name!r}]', 'a run that watched other images', 'runs that watched the same')
+        pairs[name] = _of_run(trace, n, most, like)
+        like = like or pairs[name]
+    seeds = ', '.join(map(str, dict.fromkeys(run.seed for run in runs.values())))
+    return pairs, shown, f'{n} images that the runs watched; seed {seeds}'
 
 # %% ../../nbs/views/embedding_duel.ipynb #d4895d4f
+_LENGTHS = ['one point (under 0.1)', 'a short tail (0.1 to 0.5)', 'a long tail (over 0.5)']
+_TAIL = 'Tail length: mean distance of the copies from their image, where 1 is the mean distance between images.'
+
 class EmbeddingDuel(View):
-    "Teacher's and student's features in one plane: does an image stay one point when it is shifted, or does it draw a tail?"
+    "Teacher's and student's features in one plane: does an image stay one point when it is shifted, or draw a tail?"
     _esm = module_text('embedding_duel')
 
     def __init__(self,
-        teacher:nn.Module,       # (N,C,H,W) → (N,K) logits; not looked at for runs: None
-        students,                # a model, or a Run of distill(..., trace=True, term=ICDTerm(...)); or {name: model}, {name: Run}
-        data:Images=None,        # images with labels; runs bring their own
-        limit:int=24,            # images at most, 2 to 24
-        teacher_layer:str=None,  # whose output the features are; None: what the last linear layer sees
-        student_layer:str=None,  # the same of the students
-        group:str='',            # views of one group share time, image and student
+        teacher:nn.Module|None,        # (N,C,H,W) → (N,K) logits; not looked at for runs: None
+        students,                      # a model, or a Run of distill(..., trace=True, term=ICDTerm(...)); {name: ...}
+        data:Images|None=None,         # images with labels; runs bring their own
+        limit:int=24,                  # images at most, 2 to 24
+        teacher_layer:str|None=None,   # whose output the features are; None: what the last linear layer sees
+        student_layer:str|None=None,   # the same of the students
+        group:str='',                  # views of one group share time, image and student
     ):
         students = students if isinstance(students, dict) else {'student': students}
         check_number('limit', limit, 2, 24, whole=True)
         runs = {str(name): run for name,run in students.items() if isinstance(run, Run)}
-        if runs and len(runs) < len(students): refuse('students', f'{len(runs)} runs among {len(students)}', 'either runs or models')
-        if 'teacher' in runs: refuse('students', "the name 'teacher'", 'other names')
-        if runs:
-            self.pairs, self.data = _of_runs(runs, limit)
-            made_from = f"{len(self.data)} images that the runs watched; seed {', '.join(map(str, dict.fromkeys(r.seed for r in runs.values())))}"
-        else:
-            models = view_models(teacher, students, data)
-            if len(data) < 2: refuse('data', '1 image', 'at least 2')
-            some, self.data = (data.subset(min(k, len(data))) for k in (1000, limit))
-            self.pairs = _of_models(models, some.x, self.data.x, (teacher_layer, student_layer))
-            made_from = f'{len(self.data)} of {len(data)} images; the plane is of the teacher on {len(some)}'
-        arrays, names = dict(images=to_bytes(self.data.x), label=self.data.y.int()), ['teacher', *self.pairs]
-        for i,p in enumerate(self.pairs.values(), 1):
-            arrays |= {f'{k}{i}': p[k] for k in ('teacher', 'student', 'tail', 'gap', 'step') if p[k] is not None}
-        p, moments = self.pairs[names[1]], max(len(p['tail']) for p in self.pairs.values())
-        length, offered = p['tail'][-1,1].double().mean().item(), ['one point (under 0.1)', 'a short tail (0.1 to 0.5)', 'a long tail (over 0.5)']
-        ask = (f"{'At the end of the run, how' if runs else 'How'} long a tail do an image's copies, shifted by up to 4 pixels, "
-               f"draw for {names[1]!r}, in distances between images?")
-        because = f"Mean tail length, where 1 is the mean distance between images: {'; '.join(map(self._course, self.pairs))}."
-        place = dict(frame=moments-1, image=p['tail'][0,1].argmax().item(), student=1, beside=2 <= len(self.pairs) <= 3, teacher=True, colour=0)
-        super().__init__('Shifted copies: one point or a curve?', arrays, place,
-                         question(ask, offered, (length >= .1) + (length > .5), because), made_from, group, ('frame', 'image', 'student'),
-                         names=names, looks=looks(names), classes=self.data.classes, shifts=[list(d) for d in SHIFTED], moments=moments,
-                         spread=[p['share'] for p in self.pairs.values()], runs=bool(runs))
+        if runs and len(runs) < len(students):
+            raise refused('students', f'{len(runs)} runs among {len(students)}', 'either runs or models')
+        if 'teacher' in runs: raise refused('students', "the name 'teacher'", 'other names')
+        layers = teacher_layer, student_layer
+        made = _of_runs(runs, limit) if runs else _of_models(teacher, students, data, limit, layers)
+        self.pairs, self.data, footer = made
+        names = ['teacher', *self.pairs]
+        arrays = dict(images=to_bytes(self.data.x), label=self.data.y.int())
+        for i,pair in enumerate(self.pairs.values(), 1):
+            arrays |= {f'{k}{i}': pair[k] for k in ('teacher', 'student', 'tail', 'gap', 'step') if pair[k] is not None}
+        first, moments = self.pairs[names[1]], max(len(pair['tail']) for pair in self.pairs.values())
+        place = dict(frame=moments-1, image=first['tail'][0,1].argmax().item(), student=1,
+                     beside=2 <= len(self.pairs) <= 3, teacher=True, colour=0)
+        asked, spread = self._question(names[1], bool(runs)), [pair['share'] for pair in self.pairs.values()]
+        super().__init__('Shifted copies: one point or a curve?', arrays, place, asked, footer, group,
+                         ('frame', 'image', 'student'), names=names, looks=looks(names), classes=self.data.classes,
+                         shifts=[list(d) for d in SHIFTED], moments=moments, spread=spread, runs=bool(runs))
+
+    def _question(self, name, runs):
+        "How long the tails of the first student are, at the end."
+        length = self.pairs[name]['tail'][-1,1].double().mean().item()
+        ask = (f"{'At the end of the run, how' if runs else 'How'} long a tail do an image's copies, "
+               f'shifted by up to 4 pixels, draw for {name!r}, in distances between images?')
+        courses = '; '.join(map(self._course, self.pairs))
+        because = f'Mean tail length, where 1 is the mean distance between images: {courses}.'
+        return question(ask, _LENGTHS, (length >= .1) + (length > .5), because)
 
     def _moment(self, name):
         "Which of a run's moments is shown: its nearest share of the longest one."
-        last, all = len(self.pairs[name]['tail'])-1, self.state['moments']-1
-        return (2*max(0, min(self.place['frame'], all))*last + all) // (2*all) if all else 0
+        last, longest = len(self.pairs[name]['tail'])-1, self.state['moments']-1
+        return (2*max(0, min(self.place['frame'], longest))*last + longest) // (2*longest) if longest else 0
 
     def _course(self, name):
         "Mean tail lengths of a student and of the teacher, for a run from the first to the last moment."
-        (t0, s0), (t1, s1) = ([f'{v:.3g}' for v in tail.double().mean(1).tolist()] for tail in self.pairs[name]['tail'][[0,-1]])
-        return f'{name} {s1}, teacher {t1}' if self.pairs[name]['step'] is None else f'{name} from {s0} to {s1}, teacher from {t0} to {t1}'
+        pair = self.pairs[name]
+        (t0, s0), (t1, s1) = ([f'{v:.3g}' for v in tail.double().mean(1).tolist()] for tail in pair['tail'][[0,-1]])
+        if pair['step'] is None: return f'{name} {s1}, teacher {t1}'
+        return f'{name} from {s0} to {s1}, teacher from {t0} to {t1}'
 
-    def figure(self):
+    def figure(self)->Figure:
         names = list(self.pairs)
         shown = names if self.place['beside'] else [names[max(1, min(self.place['student'], len(names)))-1]]
         both = {name: [self.pairs[name][who][self._moment(name)] for who in ('teacher', 'student')] for name in shown}
-        return _draw_duels(both, self.data.y.tolist(), self.data.classes, self.state['title'], self.describe().split('\n', 1)[1])
+        summary = self.describe().split('\n', 1)[1]
+        return _draw_duels(both, self.data.y.tolist(), self.data.classes, self.state['title'], summary)
 
-    def describe(self):
-        lines = [f"{self.state['title']} {len(self.data)} images, each unmoved and moved by 2 and 4 pixels left, right, up, down. "
-                 "Tail length: mean distance of the copies from their image, where 1 is the mean distance between images."]
-        for name,p in self.pairs.items():
+    def describe(self)->str:
+        images = f'{len(self.data)} images, each unmoved and moved by 2 and 4 pixels left, right, up, down.'
+        lines = [f"{self.state['title']} {images} {_TAIL}"]
+        for name,pair in self.pairs.items():
             at = self._moment(name)
-            t, s = p['tail'][at].double().mean(1).tolist()
-            step, over = ('', '') if p['step'] is None else (f" at step {p['step'][at]}", f'; over the run {self._course(name)}')
-            lines.append(f"{name}{step}: tail length {s:.3g}, teacher {t:.3g}; pair gap {p['gap'][at].double().mean():.3g} (1 − cosine){over}")
+            t, s = pair['tail'][at].double().mean(1).tolist()
+            timed, course = pair['step'] is not None, self._course(name)
+            step, over = (f" at step {pair['step'][at]}", f'; over the run {course}') if timed else ('', '')
+            gap = f"pair gap {pair['gap'][at].double().mean():.3g} (1 − cosine)"
+            lines.append(f'{name}{step}: tail length {s:.3g}, teacher {t:.3g}; {gap}{over}')
         return '\n'.join(lines)
 
-    def to_frame(self):
+    def to_frame(self)->list:
         rows = []
-        for name,p in self.pairs.items():
+        for name,pair in self.pairs.items():
             at = self._moment(name)
-            step = None if p['step'] is None else p['step'][at].item()
-            rows += [dict(student=name, image=i, step=step, label=self.data.classes[y], teacher_tail=t, student_tail=s, gap=gap)
-                     for i,(y,t,s,gap) in enumerate(zip(self.data.y.tolist(), *p['tail'][at].tolist(), p['gap'][at].tolist()))]
+            step = None if pair['step'] is None else pair['step'][at].item()
+            numbers = zip(self.data.y.tolist(), *pair['tail'][at].tolist(), pair['gap'][at].tolist())
+            rows += [dict(student=name, image=i, step=step, label=self.data.classes[y],
+                          teacher_tail=t, student_tail=s, gap=gap) for i,(y,t,s,gap) in enumerate(numbers)]
         return rows

@@ -7,7 +7,9 @@ __all__ = ['scrub_figure', 'HardScrub']
 
 # %% ../../nbs/views/hard_scrub.ipynb #1e776e1f
 import torch
-from ..core.checks import check_number, refuse
+from matplotlib.figure import Figure
+from torch import Tensor
+from ..core.checks import check_number, refused
 from ..data import to_bytes
 from ..run import Run
 from ..spatial import GENERATORS
@@ -17,35 +19,89 @@ from ..figures.charts import draw_lines
 from .base import check_run, module_text, question, View, width_axes
 
 # %% ../../nbs/views/hard_scrub.ipynb #77fd0d62
+def _says(trace, frame):
+    "The class that teacher and student name at a moment, {who: (n,)}, and on how many images each is right."
+    says = {who: trace[who][frame].argmax(1) for who in ('teacher','student')}
+    return says, {who: (classes == trace['y']).sum().item() for who,classes in says.items()}
+
+def _labels(trace, says, some):
+    "What stands below each image, and the colour of its frame: the student's where only the student is wrong."
+    names = [str(c) for c in trace['classes']]
+    pairs = [*zip(says['teacher'][:some], says['student'][:some], trace['y'])]
+    labels = [f'{names[t]} | {names[s]}'[:14] for t,s,_ in pairs]
+    wrong = [STUDENT if t == y != s else None for t,s,y in pairs]
+    return labels, wrong
+
 def scrub_figure(
     trace:dict,      # of a `Run`: images, teacher, student, disagreement, step, x, y, classes
     frame:int=-1,    # which of the recorded moments
     images:int=24,   # how many of them, from the first on
-):                   # Figure
+)->Figure:
     "The images as the augmentor made them at one moment, who was right, and the disagreement up to then."
     T, n = trace['images'].shape[:2]
     frame = range(T)[check_number('frame', frame, -T, T-1, whole=True)]
-    some, step = min(images, n), trace['step'][frame].item()
-    says = {who: trace[who][frame].argmax(1) for who in ('teacher','student')}
-    names = [str(c) for c in trace['classes']]
-    labels = [f"{names[says['teacher'][i]]} | {names[says['student'][i]]}"[:14] for i in range(some)]
-    wrong = [STUDENT if says['teacher'][i] == trace['y'][i] != says['student'][i] else None for i in range(some)]
-    right = {who: (says[who] == trace['y']).sum().item() for who in says}
+    step = trace['step'][frame].item()
+    says, right = _says(trace, frame)
     mean = trace['disagreement'].mean(1)
-    words = f"step {step}: teacher right on {right['teacher']} of {n}, student on {right['student']}; mean disagreement {mean[frame]:.3g} nats"
-    cols, size = 8, .72
+    words = (f"step {step}: teacher right on {right['teacher']} of {n}, student on {right['student']}; "
+             f"mean disagreement {mean[frame]:.3g} nats")
+    labels, wrong = _labels(trace, says, min(images, n))
+    cols = 8
+    size = .72
     pitch = max(size+.1, *(text_width(t) + .1 for t in labels))
-    rows = -(-some//cols); left, tall = .3 + cols*pitch, max(rows*(size+.3), 2.4)
+    left = .3 + cols*pitch
+    tall = max(-(-len(labels)//cols)*(size+.3), 2.4)
     fig, sheet = new_figure(left+4.6, tall+1.2, 'Hard images over time', words)
-    write_text(sheet, .15, .42, f'Below each: what the teacher says | the student. Frame: teacher right, student wrong. {words.capitalize()}.', 9)
-    draw_images(sheet, .15, .75, trace['images'][frame][:some]/255, size, pitch, size+.3, cols, labels, wrong)
-    place, line = (left+.7, .85, 2.3, tall-.45), {'mean': mean.double().numpy()[None]}
-    draw_lines(fig, place, line, trace['step'].double().numpy(), {'mean': f'{mean[frame]:.2g} now'}, xlabel="student's step", ylabel='disagreement, nats')
+    legend = 'Below each: what the teacher says | the student. Frame: teacher right, student wrong.'
+    write_text(sheet, .15, .42, f'{legend} {words.capitalize()}.', 9)
+    draw_images(sheet, .15, .75, trace['images'][frame][:len(labels)]/255, size, pitch, size+.3, cols, labels, wrong)
+    line = {'mean': mean.double().numpy()[None]}
+    draw_lines(fig, (left+.7, .85, 2.3, tall-.45), line, trace['step'].double().numpy(),
+               {'mean': f'{mean[frame]:.2g} now'}, xlabel="student's step", ylabel='disagreement, nats')
     fig.axes[-1].axvline(step, color='#222222', lw=1.2)
     return fig
 
+# %% ../../nbs/views/hard_scrub.ipynb #963546bd
+def _widths_in_words(units:list, widths:Tensor)->str:
+    "Each width in its unit: 'tx ±9.6 px, rotation ±2.1 °'."
+    return ', '.join(f"{u['name']} ±{w*u['factor']:.2g} {u['unit']}".rstrip() for u,w in zip(units, widths))
+
+def _thinned(trace, budget=5.4e6):
+    "Which frames to send: all, or as many, evenly spread, as fit."
+    T = len(trace['step'])
+    frame = sum(trace[k][0].numel() for k in ('images','teacher','student')) + 4*trace['disagreement'][0].numel()
+    fit = int((budget - trace['x'].numel())//frame)
+    if fit < 2:
+        raise refused('run', f'{frame/1e6:.1f} MB a frame',
+                      f'at most {budget/2e6:.1f} MB: record fewer images, `trace=data.subset(16)`')
+    return torch.linspace(0, T-1, min(T, fit)).round().long()
+
+def _opening(mean):
+    "The most telling frame: where the disagreement is largest once the widths have half grown."
+    later = len(mean)//4
+    return later + mean[later:].argmax().item()
+
+def _ask_about_widths(trace, units):
+    "What will the augmentor do? Told by its widths, first and last."
+    first, last = trace['widths'][0], trace['widths'][-1]
+    best = last.argmax().item()
+    name = units[best]['name']
+    grew = last[best] > 1.3*first[best]
+    return question('Will the augmentor move, turn, reshape or erase the images?',
+                    ['move them', 'turn them', 'resize or shear them', 'erase them', 'hardly change them'],
+                    dict(tx=0, ty=0, rotation=1).get(name, 2) if grew else 4,
+                    f'Its widest is {name}; at the end: {_widths_in_words(units, last)}.')
+
+def _ask_about_disagreement(mean):
+    "Where the widths are no warps, or there are none: what becomes of the disagreement?"
+    change = (mean[-1]/mean[0].clamp_min(1e-9)).item()
+    return question('At the end, do teacher and student disagree more on these images than at the first moment?',
+                    ['more', 'about as much', 'less'], 0 if change > 1.25 else 2 if change < .8 else 1,
+                    f'From {mean[0]:.3g} to {mean[-1]:.3g} nats.')
+
+# %% ../../nbs/views/hard_scrub.ipynb #41b25d10
 class HardScrub(View):
-    "Drag through a training run: the images as the augmentor made them, what both said, how far the augmentor went."
+    "Drag through a training run: the images as the augmentor made them, both models' answers, how far the augmentor went."
     _esm = module_text('hard_scrub')
 
     def __init__(self,
@@ -53,60 +109,47 @@ class HardScrub(View):
         temperature:float=4.,  # of the disagreement in the trace, for the words only
         group:str='',          # views of one group share time and image
     ):
-        trace = check_run(run)
-        keep = _thinned(trace)
-        self.trace = trace | {k: trace[k][keep] for k in ('step','images','teacher','student','disagreement','widths') if k in trace}
-        t, units = self.trace, width_axes(run)
-        self.units, (T, n) = units, t['images'].shape[:2]
-        asked, opens = _what_it_does(t, units)
-        arrays = {k: t[k] for k in ('images','teacher','student')} | {k: t[k].float() for k in ('disagreement','widths') if k in t}
-        arrays |= dict(step=t['step'].int(), y=t['y'].int(), original=to_bytes(t['x']))
-        most = t['disagreement'][opens].argmax().item()
-        super().__init__('What does the augmentor do to the images?', arrays,
-                         dict(frame=opens, image=most, sort=False, only=-1, pinned=[], other=None), asked,
-                         f'{n} training images at {T} moments; seed {run.seed}', group, ('frame', 'image'), units=units,
-                         classes=[str(c) for c in t['classes']], temperature=temperature,
-                         looks=looks(['teacher', 'student', 'augmentor', *(u['name'] for u in units)]))
+        whole = check_run(run)
+        keep = _thinned(whole)
+        kept = 'step', 'images', 'teacher', 'student', 'disagreement', 'widths'
+        trace = whole | {name: whole[name][keep] for name in kept if name in whole}
+        self.trace = trace
+        self.units = width_axes(run)
+        mean = trace['disagreement'].mean(1)
+        warps = {u['name'] for u in self.units} & {*GENERATORS}
+        asked = _ask_about_widths(trace, self.units) if warps else _ask_about_disagreement(mean)
+        opens = _opening(mean)
+        arrays = {name: trace[name] for name in ('images','teacher','student')}
+        arrays |= {name: trace[name].float() for name in ('disagreement','widths') if name in trace}
+        arrays |= dict(step=trace['step'].int(), y=trace['y'].int(), original=to_bytes(trace['x']))
+        T, n = trace['images'].shape[:2]
+        most = trace['disagreement'][opens].argmax().item()
+        place = dict(frame=opens, image=most, sort=False, only=-1, pinned=[], other=None)
+        super().__init__('What does the augmentor do to the images?', arrays, place, asked,
+                         f'{n} training images at {T} moments; seed {run.seed}', group, ('frame', 'image'),
+                         units=self.units, classes=[str(c) for c in trace['classes']], temperature=temperature,
+                         looks=looks(['teacher', 'student', 'augmentor', *(u['name'] for u in self.units)]))
 
-    def figure(self): return scrub_figure(self.trace, self.place['frame'])
+    def figure(self)->Figure: return scrub_figure(self.trace, self.place['frame'])
 
-    def describe(self):
-        t, now = self.trace, self.place['frame']
-        def line(frame):
-            right = [(t[who][frame].argmax(1) == t['y']).sum().item() for who in ('teacher','student')]
-            wide = ', '.join(f"{u['name']} ±{w*u['factor']:.2g} {u['unit']}".rstrip() for u,w in zip(self.units, t['widths'][frame])) if self.units else ''
-            return (f"step {t['step'][frame]}: teacher right on {right[0]} of {len(t['y'])} hard images, student on {right[1]}; "
-                    f"mean disagreement {t['disagreement'][frame].mean():.3g} nats" + f'; widths {wide}'*bool(wide))
-        return '\n'.join([self.state['title'], *(line(f) for f in dict.fromkeys((0, now, len(t['step'])-1)))])
+    def describe(self)->str:
+        last = len(self.trace['step'])-1
+        frames = dict.fromkeys((0, self.place['frame'], last))     # each once, in this order
+        return '\n'.join([self.state['title'], *(self._line(frame) for frame in frames)])
 
-    def to_frame(self):
-        t, now, names = self.trace, self.place['frame'], self.state['classes']
-        def said(who, i): return {who: names[t[who][now,i].argmax()], f'{who}_belief': t[who][now,i,t['y'][i]].item()/255}
-        return [dict(step=t['step'][now].item(), image=i, label=names[t['y'][i]], **said('teacher', i), **said('student', i),
-                     disagreement=t['disagreement'][now,i].item()) for i in range(len(t['y']))]
+    def _line(self, frame):
+        t = self.trace
+        right = _says(t, frame)[1]
+        line = (f"step {t['step'][frame]}: teacher right on {right['teacher']} of {len(t['y'])} hard images, "
+                f"student on {right['student']}; mean disagreement {t['disagreement'][frame].mean():.3g} nats")
+        return f"{line}; widths {_widths_in_words(self.units, t['widths'][frame])}" if self.units else line
 
-def _thinned(trace, budget=5.4e6):
-    "Which frames to send: all, or as many, evenly spread, as fit."
-    T = len(trace['step'])
-    frame = sum(trace[k][0].numel() for k in ('images','teacher','student')) + 4*trace['disagreement'][0].numel()
-    fit = int((budget - trace['x'].numel())//frame)
-    if fit < 2: refuse('run', f'{frame/1e6:.1f} MB a frame', f'at most {budget/2e6:.1f} MB: record fewer images, `trace=data.subset(16)`')
-    return torch.linspace(0, T-1, min(T, fit)).round().long()
-
-def _what_it_does(trace, units):
-    "The question, and the most telling frame: where disagreement is largest once the widths have half grown (or any time)."
-    mean = trace['disagreement'].mean(1)
-    later = len(mean)//4
-    opens = later + mean[later:].argmax().item()
-    if not {u['name'] for u in units} & {*GENERATORS}:
-        change = (mean[-1]/mean[0].clamp_min(1e-9)).item()
-        right = 0 if change > 1.25 else 2 if change < .8 else 1
-        ask = 'At the end, do teacher and student disagree more on these images than at the first moment?'
-        return question(ask, ['more', 'about as much', 'less'], right, f'From {mean[0]:.3g} to {mean[-1]:.3g} nats.'), opens
-    first, last = trace['widths'][0], trace['widths'][-1]
-    best = last.argmax().item()
-    kind = dict(tx=0, ty=0, rotation=1).get(units[best]['name'], 2) if last[best] > 1.3*first[best] else 4
-    said = ', '.join(f"{u['name']} ±{w*u['factor']:.2g} {u['unit']}".rstrip() for u,w in zip(units, last))
-    return question('Will the augmentor move, turn, reshape or erase the images?',
-                    ['move them', 'turn them', 'resize or shear them', 'erase them', 'hardly change them'], kind,
-                    f"Its widest is {units[best]['name']}; at the end: {said}."), opens
+    def to_frame(self)->list:
+        t = self.trace
+        now = self.place['frame']
+        names = self.state['classes']
+        def answer(who, i):
+            beliefs = t[who][now,i]
+            return {who: names[beliefs.argmax()], f'{who}_belief': beliefs[t['y'][i]].item()/255}
+        return [dict(step=t['step'][now].item(), image=i, label=names[t['y'][i]], **answer('teacher', i),
+                     **answer('student', i), disagreement=t['disagreement'][now,i].item()) for i in range(len(t['y']))]

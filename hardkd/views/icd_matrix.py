@@ -10,10 +10,12 @@ import math
 import torch
 import numpy as np
 import torch.nn.functional as F
-from torch import nn
-from ..core.checks import check_array, check_number, refuse
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+from ..core.checks import check_array, check_number, refused
 from ..data import Images, to_bytes
-from ..models import all_features, predict, principal_plane, ridge_map
+from ..models import predict
+from ..features import all_features, principal_plane, ridge_map
 from ..figures.style import (
     add_axes, escape_dollars, INK, looks, new_figure, text_width, wrap_text, write_text)
 from .base import module_text, question, View, view_models
@@ -21,156 +23,217 @@ from .base import module_text, question, View, view_models
 # %% ../../nbs/views/icd_matrix.ipynb #5341e2d2
 _BARS = dict(contrast=dict(color='#7A7A7A', hatch=''), penalty=dict(color='#8B5FBF', hatch='///'))
 
-def _said(x): return np.format_float_positional(x, 4, fractional=False, trim='-') if abs(x) >= 1e-6 else '0'
+def _digits(x):
+    "A number in four digits; below a millionth it is nothing."
+    return np.format_float_positional(x, 4, fractional=False, trim='-') if abs(x) >= 1e-6 else '0'
 
-def _rows_and_columns(L):
+def _rows_and_columns(similarity):
     "Of (B,B) similarities: row softmax, column softmax, and each row's contrast and penalty."
-    L = torch.as_tensor(L).double()
+    L = torch.as_tensor(similarity).double()
     rows, columns = L.log_softmax(1), L.log_softmax(0)
     return rows.exp(), columns.exp(), -rows.diagonal(), (columns.exp()*(columns-rows.T)).sum(0)
 
-def icd_figure(
-    similarity,               # (B,B) scaled: row i is student i, column j teacher j; B from 2 to 64
-    invariance_weight=.5,     # of the penalty in the loss, >= 0
-    rows=None,                # B names of the images; 0, 1, ... when not given
-    title='Rows and columns', # one line above
-):                            # Figure
-    "One matrix as ICD sees it: similarities, softmax over rows and over columns, and what each row pays."
-    L = check_array('similarity', similarity, (2,))
-    if len(set(L.shape)) > 1 or not 2 <= len(L) <= 64: refuse('similarity', f'shape {L.shape}', '(B,B) with B from 2 to 64')
-    w, B = check_number('invariance_weight', invariance_weight, 0), len(L)
-    names = [str(i) for i in range(B)] if rows is None else [wrap_text(r, .9, 8, 1) for r in rows]
-    if len(names) != B: refuse('rows', f'{len(names)} names', f'{B}, as many as rows')
-    r, c, contrast, penalty = (v.numpy() for v in _rows_and_columns(L))
-    a, b = contrast.mean(), penalty.mean()
-    total = f'contrast {_said(a)} + {w:g} · penalty {_said(b)} = loss {_said(a+w*b)}'
-    left = .6 + max(text_width(n, 8) for n in names)
-    fig, sheet = new_figure(left+9.3, 6 + .6*(B > 8), title, total)
-    at, few = range(B), range(0, B, -(-B//16))
-    for k,(values,name,span) in enumerate(((L, 'similarity', (L.min(), max(L.max(), L.min()+1e-9))), (r, 'softmax of each row', (0, 1)),
-                                           (c, 'softmax of each column', (0, 1)))):
-        ax = add_axes(fig, left+3.1*k, .8, 2.3, 2.3, xlabel='columns: teacher', ylabel='' if k else 'rows: student')
+def _draw_matrices(fig, sheet, left, matrices, names, few):
+    "Matrices side by side, (name, values, (lowest, highest)) each: rows students, columns teachers."
+    texts = [escape_dollars(names[i]) for i in few]
+    for k,(name,values,span) in enumerate(matrices):
+        x = left+3.1*k
+        ax = add_axes(fig, x, .8, 2.3, 2.3, xlabel='columns: teacher', ylabel='' if k else 'rows: student')
         image = ax.imshow(values, cmap='viridis', vmin=span[0], vmax=span[1])
-        ax.set_xticks(few, [escape_dollars(names[i]) for i in few], rotation=90, size=8)
-        ax.set_yticks(few, [] if k else [escape_dollars(names[i]) for i in few], size=8)
-        write_text(sheet, left+3.1*k, .75, name, 10, va='bottom')
-        fig.colorbar(image, cax=add_axes(fig, left+3.1*k+2.37, .8, .1, 2.3))
+        ax.set_xticks(few, texts, rotation=90, size=8)
+        ax.set_yticks(few, [] if k else texts, size=8)
+        write_text(sheet, x, .75, name, 10, va='bottom')
+        fig.colorbar(image, cax=add_axes(fig, x+2.37, .8, .1, 2.3))
+
+def _draw_costs(fig, left, costs, names, few):
+    "What each row pays, contrast and penalty side by side; chance as a dotted line."
+    B = len(names)
     ax = add_axes(fig, left, 4.75, 8.5, .9, ylabel='nats')
-    for d,(name,look),values in zip((-.2, .2), _BARS.items(), (contrast, penalty)):
-        ax.bar([i+d for i in at], values, .38, label=name, color=look['color'], hatch=look['hatch'], edgecolor='white', lw=0)
-    ax.axhline(math.log(B), color=INK, lw=1, ls=':'), ax.set(xlim=(-.6, B-.4))
+    for d,(name,values) in zip((-.2, .2), costs.items()):
+        look = _BARS[name]
+        ax.bar([i+d for i in range(B)], values, .38, label=name, edgecolor='white', lw=0, **look)
+    ax.axhline(math.log(B), color=INK, lw=1, ls=':')
+    ax.set(xlim=(-.6, B-.4))
     ax.set_xticks(few, [escape_dollars(names[i]) for i in few], size=8, rotation=90 if B > 8 else 0)
     ax.legend(loc='lower right', bbox_to_anchor=(1, 1), ncols=2, frameon=False, fontsize=9, labelcolor=INK)
+
+def icd_figure(
+    similarity,                   # (B,B) scaled: row i is student i, column j teacher j; B from 2 to 64
+    invariance_weight:float=.5,   # of the penalty in the loss, >= 0
+    rows=None,                    # B names of the images; 0, 1, ... when not given
+    title:str='Rows and columns', # one line above
+)->Figure:
+    "One matrix as ICD sees it: similarities, softmax over rows and over columns, and what each row pays."
+    L = check_array('similarity', similarity, (2,))
+    if len(set(L.shape)) > 1 or not 2 <= len(L) <= 64:
+        raise refused('similarity', f'shape {L.shape}', '(B,B) with B from 2 to 64')
+    w, B = check_number('invariance_weight', invariance_weight, 0), len(L)
+    names = [str(i) for i in range(B)] if rows is None else [wrap_text(r, .9, 8, 1) for r in rows]
+    if len(names) != B: raise refused('rows', f'{len(names)} names', f'{B}, as many as rows')
+    r, c, contrast, penalty = (v.numpy() for v in _rows_and_columns(L))
+    a, b = contrast.mean(), penalty.mean()
+    total = f'contrast {_digits(a)} + {w:g} · penalty {_digits(b)} = loss {_digits(a+w*b)}'
+    left, few = .6 + max(text_width(n, 8) for n in names), range(0, B, -(-B//16))
+    fig, sheet = new_figure(left+9.3, 6 + .6*(B > 8), title, total)
+    span = L.min(), max(L.max(), L.min()+1e-9)
+    matrices = ('similarity', L, span), ('softmax of each row', r, (0, 1)), ('softmax of each column', c, (0, 1))
+    _draw_matrices(fig, sheet, left, matrices, names, few)
+    _draw_costs(fig, left, dict(contrast=contrast, penalty=penalty), names, few)
     write_text(sheet, left, 4.62, f'{total}; dotted: chance, ln {B}', va='bottom')
     return fig
 
 # %% ../../nbs/views/icd_matrix.ipynb #095fbf43
+_NEAR_MIDDLE = 90.   # degrees by which an image near the middle of the circle is put back
+
 def _angles(points, axes):
     "Directions of (n,D) points in the plane of `axes` (D,2), degrees; and how long they are there."
     x, y = (points@axes).T
     return torch.atan2(y, x).rad2deg(), torch.hypot(x, y)
 
-def _far(a, b): return ((a-b+180) % 360 - 180).abs()
+def _angle_between(a, b): return ((a-b+180) % 360 - 180).abs()
+
+def _choose(y, right, angle, length, B):
+    "B images, class by class around the circle, and one more of the first one's class: each the first of a ranking."
+    handicap = _NEAR_MIDDLE*(length < length.quantile(.25))
+    labels, wrong, back = y.tolist(), (~right).tolist(), handicap.tolist()
+    images = range(len(labels))
+    chosen = [min(images, key=lambda i: (labels[i], wrong[i], back[i]))]
+    while len(chosen) < B:
+        used = torch.bincount(y[chosen], minlength=int(y.max())+1)[y].tolist()
+        nearest = torch.stack([_angle_between(angle, angle[i]) for i in chosen]).amin(0)
+        nearness = (handicap - nearest).tolist()
+        free = (i for i in images if i not in chosen)
+        chosen.append(min(free, key=lambda i: (used[i], wrong[i], nearness[i])))
+    apart = (_angle_between(angle, angle[chosen[0]]) + handicap).tolist()
+    free = (i for i in images if i not in chosen)
+    spare = min(free, key=lambda i: (labels[i] != labels[chosen[0]], wrong[i], apart[i]))
+    return chosen, spare
 
 def _well_spread(features, y, right, B):
-    "B images, one of each class while there are classes, spread on the teacher's circle, in its order; then one more of the first one's class; the plane."
-    (axes, _), best = principal_plane(features), (-1.,)
+    "B images, one of each class while there are classes, in their order on the circle; a spare one; the plane."
+    (axes, _), widest, best = principal_plane(features), -1., None
     for _ in range(4):
-        angle, length = _angles(features, axes)
-        poor = 1000.*(~right) + 90.*(length < length.quantile(.25))
-        chosen = [(y*1e6 + poor).argmin().item()]
-        while len(chosen) < B:
-            used = torch.bincount(y[chosen], minlength=int(y.max())+1)[y].double()
-            score = torch.stack([_far(angle, angle[i]) for i in chosen]).amin(0) - poor - 1e5*used
-            score[chosen] = -torch.inf
-            chosen.append(score.argmax().item())
-        score = _far(angle, angle[chosen[0]]) + poor + 1e6*(y != y[chosen[0]])
-        score[chosen] = torch.inf
-        picked = chosen + [score.argmin().item()]
-        axes, _ = principal_plane(features[picked])
+        chosen, spare = _choose(y, right, *_angles(features, axes), B)
+        axes, _ = principal_plane(features[[*chosen, spare]])
         angle = _angles(features[chosen], axes)[0]
-        gap = (_far(angle[:,None], angle) + 1e3*torch.eye(B)).min().item()
-        if gap > best[0]: best = gap, [chosen[i] for i in ((angle-angle[0]) % 360).argsort().tolist()] + picked[-1:], axes
-    return best[1:]
+        gap = (_angle_between(angle[:,None], angle) + 1e3*torch.eye(B)).min().item()
+        if gap > widest:
+            order = ((angle-angle[0]) % 360).argsort().tolist()
+            widest, best = gap, ([*(chosen[i] for i in order), spare], axes)
+    return best
+
+# %% ../../nbs/views/icd_matrix.ipynb #c11d0006
+_CHOICES = ['both fall', 'contrast falls, penalty rises', 'contrast rises, penalty falls', 'both rise']
 
 class IcdMatrix(View):
-    "A batch as ICD sees it: similarities of students and teachers, read along rows (contrast) and against columns (penalty)."
+    "A batch as ICD sees it: similarities, read along rows (contrast) and against columns (penalty)."
     _esm = module_text('icd_matrix')
 
     def __init__(self,
-        teacher:nn.Module,           # (N,C,H,W) → (N,K) logits
-        students,                    # a model of the same classes, or {name: model}
-        data:Images,                 # images with labels, at least 3
-        limit:int=8,                 # images in the batch, 2 to 12
-        logit_scale:float=2.718,     # multiplies the cosines, 0 to 10
-        invariance_weight:float=.5,  # of the penalty, 0 to 5
-        teacher_layer:str=None,      # whose output the features are; None: what the last linear layer sees
-        student_layer:str=None,      # the same of the students
-        group:str='',                # views of one group share scale and student
+        teacher:nn.Module,             # (N,C,H,W) → (N,K) logits
+        students,                      # a model of the same classes, or {name: model}
+        data:Images,                   # images with labels, at least 3
+        limit:int=8,                   # images in the batch, 2 to 12
+        logit_scale:float=2.718,       # multiplies the cosines, 0 to 10
+        invariance_weight:float=.5,    # of the penalty, 0 to 5
+        teacher_layer:str|None=None,   # whose output the features are; None: what the last linear layer sees
+        student_layer:str|None=None,   # the same of the students
+        group:str='',                  # views of one group share scale and student
     ):
         models = view_models(teacher, students, data)
-        if len(data) < 3: refuse('data', f'{len(data)} images', 'at least 3')
+        if len(data) < 3: raise refused('data', f'{len(data)} images', 'at least 3')
         B = min(check_number('limit', limit, 2, 12, whole=True), len(data)-1)
-        check_number('logit_scale', logit_scale, 0, 10), check_number('invariance_weight', invariance_weight, 0, 5)
+        check_number('logit_scale', logit_scale, 0, 10)
+        check_number('invariance_weight', invariance_weight, 0, 5)
         some = data.subset(min(1000, len(data)))
+        self.names = list(models)
+        width = self._measure(models, some, B, (teacher_layer, student_layer))
+        place = dict(logit_scale=float(logit_scale), bias=0., invariance_weight=float(invariance_weight), student=1,
+                     vectors=0, duplicate=False, angles=None, row=0)
+        arrays = dict(images=to_bytes(self.data.x), label=self.data.y.int(), teacher_angle=self.teacher_angle,
+                      student_angle=self.student_angle, measured=self.measured)
+        footer = (f'{B} of {len(data)} images and a spare one; '
+                  f"the circle: the plane of the teacher's features, {width} numbers each")
+        super().__init__('What do rows see, what do columns?', arrays, place, self._question(place), footer, group,
+                         ('logit_scale', 'student'), names=self.names, looks=looks(self.names) | _BARS,
+                         classes=self.data.classes, width=width)
+
+    def _measure(self, models, some, B, layers):
+        "Choose the batch; the angles of all its vectors in the teacher's plane, and their cosines as they are."
         def features(model, layer):
             f = all_features(model, some.x, layer)
             return f - f.mean(0)
-        t = features(teacher, teacher_layer)
+        teacher, *students = models.values()
+        t = features(teacher, layers[0])
         chosen, axes = _well_spread(t, some.y, predict(teacher, some.x).argmax(1) == some.y, B)
-        found = []
-        for model in list(models.values())[1:]:
-            s = features(model, student_layer)
-            found.append(s[chosen]@ridge_map(s, t))
-        self.teacher_angle, self.student_angle = _angles(t[chosen], axes)[0].float(), torch.stack([_angles(s, axes)[0] for s in found]).float()
-        self.measured = torch.stack([F.normalize(s, dim=1)@F.normalize(t[chosen], dim=1).T for s in found]).float()
-        self.data, self.names = Images(some.x[chosen], some.y[chosen], data.classes), list(models)
-        place = dict(logit_scale=float(logit_scale), bias=0., invariance_weight=float(invariance_weight), student=1, vectors=0, duplicate=False,
-                     angles=None, row=0)
-        (a, b), (c, d) = ((v.mean().item() for v in _rows_and_columns(self.similarity(place | dict(logit_scale=k)))[2:]) for k in (1., 10.))
-        asked = question('The scale goes from 1 to 10: what do contrast and penalty do?',
-                         ['both fall', 'contrast falls, penalty rises', 'contrast rises, penalty falls', 'both rise'], 2*(c > a) + (d > b),
-                         f'From scale 1 to 10 the contrast of {self.names[1]} goes from {_said(a)} to {_said(c)}, the penalty from {_said(b)} to {_said(d)}.')
-        super().__init__('What do rows see, what do columns?',
-            dict(images=to_bytes(self.data.x), label=self.data.y.int(), teacher_angle=self.teacher_angle, student_angle=self.student_angle, measured=self.measured),
-            place, asked, f'{B} of {len(data)} images and a spare one; the circle: the plane of the teacher\'s features, {t.shape[1]} numbers each', group,
-            ('logit_scale', 'student'), names=self.names, looks=looks(self.names) | _BARS, classes=self.data.classes, width=t.shape[1])
+        mapped = []
+        for student in students:
+            s = features(student, layers[1])
+            mapped.append(s[chosen]@ridge_map(s, t))
+        unit_t = F.normalize(t[chosen], dim=1)
+        self.teacher_angle = _angles(t[chosen], axes)[0].float()
+        self.student_angle = torch.stack([_angles(s, axes)[0] for s in mapped]).float()
+        self.measured = torch.stack([F.normalize(s, dim=1)@unit_t.T for s in mapped]).float()
+        self.data = Images(some.x[chosen], some.y[chosen], some.classes)
+        return t.shape[1]
+
+    def _question(self, place):
+        "What a scale of 10 does to both terms, where the view opens."
+        def terms(scale):
+            L = self.similarity(place | dict(logit_scale=scale))
+            return [v.mean().item() for v in _rows_and_columns(L)[2:]]
+        (a, b), (c, d) = terms(1.), terms(10.)
+        because = (f'From scale 1 to 10 the contrast of {self.names[1]} goes from {_digits(a)} to {_digits(c)}, '
+                   f'the penalty from {_digits(b)} to {_digits(d)}.')
+        ask = 'The scale goes from 1 to 10: what do contrast and penalty do?'
+        return question(ask, _CHOICES, 2*(c > a) + (d > b), because)
 
     def _items(self, place):
         "Which images are in the batch."
         B = len(self.data)-1
         return [*range(B-1), B if place['duplicate'] else B-1]
 
+    def _students(self, place):
+        "The students' angles: as measured, or as moved by hand."
+        if place['angles'] is None: return self.student_angle[place['student']-1]
+        return torch.tensor(place['angles'], dtype=torch.float64)
+
     def similarity(self,
-        place=None,  # where; None: where the view is now
-    ):               # (B,B) float64
+        place:dict|None=None,  # where; None: where the view is now
+    )->Tensor:                 # (B,B) float64
         "Scale times cosine plus bias: rows students, columns teachers."
         p = self.place if place is None else place
         at = self._items(p)
-        s, t = (a.double()[at].deg2rad() for a in (self._students(p), self.teacher_angle))
-        cosines = self.measured[p['student']-1].double()[at][:,at] if p['vectors'] else (s[:,None]-t).cos()
+        s, t = (angles.double()[at].deg2rad() for angles in (self._students(p), self.teacher_angle))
+        measured = self.measured[p['student']-1].double()[at][:,at]
+        cosines = measured if p['vectors'] else (s[:,None]-t).cos()
         return p['logit_scale']*cosines + p['bias']
 
-    def _students(self, p): return self.student_angle[p['student']-1] if p['angles'] is None else torch.tensor(p['angles'], dtype=torch.float64)
-
-    def figure(self):
+    def figure(self)->Figure:
         names = [f'{i}: {self.data.classes[self.data.y[i]]}' for i in self._items(self.place)]
-        return icd_figure(self.similarity(), self.place['invariance_weight'], names, f"{self.state['title']} {self.names[self.place['student']]}")
+        title = f"{self.state['title']} {self.names[self.place['student']]}"
+        return icd_figure(self.similarity(), self.place['invariance_weight'], names, title)
 
-    def describe(self):
-        p = self.place
-        contrast, penalty = (v.mean().item() for v in _rows_and_columns(self.similarity())[2:])
-        vectors = 'as measured' if p['vectors'] else 'on the circle' + ', moved by hand'*(p['angles'] is not None)
-        return (f"{self.state['title']} {len(self.data)-1} images{', two of one class'*self._twice()}; {self.names[p['student']]}, vectors {vectors}; "
-                f"scale {_said(p['logit_scale'])}, bias {p['bias']:g}.\ncontrast {_said(contrast)} (chance {_said(math.log(len(self.data)-1))}), penalty {_said(penalty)}, "
-                f"loss {_said(contrast)} + {p['invariance_weight']:g} · {_said(penalty)} = {_said(contrast + p['invariance_weight']*penalty)}")
+    def describe(self)->str:
+        p, B = self.place, len(self.data)-1
+        a, b = (v.mean().item() for v in _rows_and_columns(self.similarity())[2:])
+        on_circle = 'on the circle' if p['angles'] is None else 'on the circle, moved by hand'
+        vectors = 'as measured' if p['vectors'] else on_circle
+        twice = ', two of one class' if p['duplicate'] and self.data.y[0].item() == self.data.y[-1].item() else ''
+        w = p['invariance_weight']
+        return (f"{self.state['title']} {B} images{twice}; {self.names[p['student']]}, vectors {vectors}; "
+                f"scale {_digits(p['logit_scale'])}, bias {p['bias']:g}.\n"
+                f'contrast {_digits(a)} (chance {_digits(math.log(B))}), penalty {_digits(b)}, '
+                f'loss {_digits(a)} + {w:g} · {_digits(b)} = {_digits(a + w*b)}')
 
-    def _twice(self): return self.place['duplicate'] and self.data.y[0].item() == self.data.y[-1].item()
-
-    def to_frame(self):
-        p, at = self.place, self._items(self.place)
+    def to_frame(self)->list:
+        p, at, rows = self.place, self._items(self.place), []
         r, c, contrast, penalty = _rows_and_columns(self.similarity())
-        angles = [[None]*len(at)]*2 if p['vectors'] else [a[at].tolist() for a in (self.teacher_angle, self._students(p))]
-        return [dict(student=self.names[p['student']], image=i, label=self.data.classes[self.data.y[i]], logit_scale=p['logit_scale'], bias=p['bias'],
-                     teacher_angle=a, student_angle=b, row_softmax=r[k,k].item(), column_softmax=c[k,k].item(), contrast=contrast[k].item(),
-                     penalty=penalty[k].item()) for k,(i,a,b) in enumerate(zip(at, *angles))]
+        both = self.teacher_angle, self._students(p)
+        teacher, student = [[None]*len(at)]*2 if p['vectors'] else [a[at].tolist() for a in both]
+        for k,i in enumerate(at):
+            now = dict(student=self.names[p['student']], image=i, label=self.data.classes[self.data.y[i]],
+                       logit_scale=p['logit_scale'], bias=p['bias'], teacher_angle=teacher[k], student_angle=student[k])
+            rows.append(now | dict(row_softmax=r[k,k].item(), column_softmax=c[k,k].item(),
+                                   contrast=contrast[k].item(), penalty=penalty[k].item()))
+        return rows

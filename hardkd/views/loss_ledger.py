@@ -8,7 +8,7 @@ __all__ = ['ledger_weights', 'ledger_figure', 'LossLedger']
 # %% ../../nbs/views/loss_ledger.ipynb #dae744e2
 import math
 import numpy as np
-from ..core.checks import check_array, check_number, check_one_of, refuse
+from ..core.checks import check_array, check_number, check_one_of, refused
 from ..figures.style import add_axes, escape_dollars, INK, looks, new_figure, PALE, wrap_text, write_text
 from .base import closest, module_text, question, View
 
@@ -18,12 +18,12 @@ _NO_TERMS = {'turn', 'player', 'step', 'seconds', 'loss', 'accuracy', 'hardness'
 def _by_player(history):
     "A run's records as columns, for each player: turn, terms, and their sum: what it lowers or, the augmentor, climbs."
     history = getattr(history, 'history', history)
-    if not isinstance(history, (list, tuple)): refuse('history', type(history).__name__, 'a Run, or its list of turns', TypeError)
+    if not isinstance(history, (list, tuple)): raise refused('history', type(history).__name__, 'a Run, or its list of turns', TypeError)
     for i,h in enumerate(history):
         if not (isinstance(h, dict) and {'turn', 'player', 'loss'} <= set(h)):
-            refuse(f'history[{i}]', repr(h)[:80], "dicts with 'turn', 'player', 'loss'")
+            raise refused(f'history[{i}]', repr(h)[:80], "dicts with 'turn', 'player', 'loss'")
     found = {str(h['player']): {} for h in history}
-    if 'student' not in found: refuse('history', f"turns of {', '.join(found) or 'nobody'}", 'those with turns of the student')
+    if 'student' not in found: raise refused('history', f"turns of {', '.join(found) or 'nobody'}", 'those with turns of the student')
     for p,columns in found.items():
         mine = sorted((h for h in history if str(h['player']) == p), key=lambda h: h['turn'])
         kept = [k for k in mine[0] if k not in _NO_TERMS and all(k in h for h in mine)]
@@ -73,7 +73,7 @@ def _ledger(history, most=2000):
 def _signed(player, c, weights):
     "(term, label, entry) of each term, and their sum; without weights the terms as they are."
     w, new = dict(c['weights'] or {}), weights.get(player, {})
-    if new and not w: refuse('weights', f'one for {player!r}', f"none: {c['why']}")
+    if new and not w: raise refused('weights', f'one for {player!r}', f"none: {c['why']}")
     for term,value in new.items(): w[check_one_of(f'weights[{player!r}]', term, w)] = check_number(f'weights[{player!r}][{term!r}]', value)
     if not w: return [(k, k, v) for k,v in c['terms'].items()], c['sum']
     sign = {k: '−' if v < 0 or (v == 0 and k == 'teacher_change') else '+' for k,v in w.items()}

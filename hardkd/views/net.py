@@ -13,8 +13,8 @@ from functools import partial
 from math import prod
 import torch
 from torch import Tensor, nn
-from ..core.checks import check_images, refuse
-from ..models import check_model, predict
+from ..core.checks import check_images, check_model, refused
+from ..models import predict
 
 # %% ../../nbs/views/net.ipynb #f12690b5
 @dataclass(frozen=True)
@@ -140,24 +140,24 @@ def browser_layers(
     model:nn.Module,      # (N,C,H,W) → (N,K); it stays as it is
     x:Tensor,             # (N,C,H,W) in [0,1], of the page's size
     limit:int=2_000_000,  # most numbers in a page, 4 bytes each
-)->tuple:                 # layers (a list for JSON) and arrays (a dict of float32 arrays), for static/net.js
+)->tuple:                 # layers (a list for JSON) and arrays (a dict of float32 arrays), for views/net.js
     "What a page needs to run a model; a `ValueError` names the first part that it cannot run."
     check_model('model', model), check_images('x', x)
     count = sum(v.numel() for v in model.state_dict().values())
-    if count > limit: refuse('model', f'{count:,} numbers', f'at most {limit=:,}')
+    if count > limit: raise refused('model', f'{count:,} numbers', f'at most {limit=:,}')
     model, image = deepcopy(model).cpu().float().eval(), _Maps('image', tuple(x.shape[1:]))
     two = x[:1].detach().cpu().float().repeat(2,1,1,1)
     predict(model, two)
     table = torch.export.default_decompositions()
     table.pop(torch.ops.aten.adaptive_avg_pool2d.default)
     try: graph = torch.export.export(model, (two,)).run_decompositions(table).module(check_guards=False)
-    except Exception as e: refuse('model', f'{type(e).__name__} from torch.export', 'what it can write down')
+    except Exception as e: raise refused('model', f'{type(e).__name__} from torch.export', 'what it can write down')
     for node in reversed(graph.graph.nodes):
         if not node.users and node.op not in ('output','placeholder'): graph.graph.erase_node(node)
     writer, arrays = _Writer(graph, image.shape), {}
     try: answer, = writer.run(image, enable_io_processing=False)
-    except Exception as e: refuse('model', f'{writer.part} {e}', 'what net.js can do')
-    if not isinstance(answer, _Maps): refuse('model', 'one answer for all', 'classifiers')
+    except Exception as e: raise refused('model', f'{writer.part} {e}', 'what net.js can do')
+    if not isinstance(answer, _Maps): raise refused('model', 'one answer for all', 'classifiers')
     for name,layer in writer.layers.items():
         for key in [k for k in ('weight','bias') if k in layer]:
             arrays[f'{name}.{key}'] = layer[key].detach().float().contiguous().numpy()

@@ -6,6 +6,10 @@
 __all__ = ['shift_map_figure', 'ShiftMap']
 
 # %% ../../nbs/views/shift_map.ipynb #7f86f1d2
+from collections.abc import Callable
+from itertools import product
+from typing import NamedTuple, TYPE_CHECKING
+import numpy as np
 import torch
 from torch import nn
 from ..core.checks import check_number, check_one_of
@@ -17,93 +21,158 @@ from ..figures.style import add_colour_bar, DIFFERENCE_COLOURS, looks, new_figur
 from ..figures.charts import check_shift_maps, draw_map
 from .base import closest, module_text, question, View, view_models
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 # %% ../../nbs/views/shift_map.ipynb #57d44507
-def shift_map_figure(
-    maps:dict,        # name -> (2m+1,2m+1) fractions in [0,1], rows dy, columns dx, from -m to m pixels
-    difference=None,  # (a, b): adds the map of a minus b
-    title:str='',     # one line above
-    cols:int=4,       # maps a row
-    size:float=1.9,   # inches, side of a map
-    quantity:str='accuracy',  # what the fractions are
-):                    # Figure
-    "Shift maps in one colour range from 0 to 100 %, mean and worst under each; a circle marks no shift."
-    maps, pair = check_shift_maps(maps), [check_one_of('difference', n, maps) for n in difference or ()]
-    if len(pair) not in (0, 2): raise ValueError(f'difference: got {difference!r}, allowed are two names')
-    check_number('cols', cols, 1, whole=True), check_number('size', size, 1, 10)
-    rows = -(-len(maps)//cols); cols = -(-len(maps)//rows)
-    below = {n: f'mean {v.mean():.1%}, worst {v.min():.1%}' for n,v in maps.items()}
-    top, step, end = .45 + .3*bool(title), size + 1.25, .7 + cols*(size+.75)
-    summary = f'{quantity} over shifts, ' + '; '.join(f'{n} {t}' for n,t in below.items())
-    fig, sheet = new_figure(end + .55 + bool(pair)*(size+1.95), top + rows*step - .4, title, summary)
-    for i,(name,v) in enumerate(maps.items()):
-        image = draw_map(fig, .7 + i%cols*(size+.75), top + i//cols*step, size, v, name, below[name], (0, 1))
-    add_colour_bar(fig, end-.5, top, size, image, quantity, '{:.0%}'.format)
-    if pair:
-        gap = maps[pair[0]] - maps[pair[1]]; most = gap.flat[abs(gap).argmax()]; wide = max(abs(most), .01)
-        below = f'mean {100*gap.mean():+.1f}, most {100*most:+.1f} points'
-        image = draw_map(fig, end+1.1, top, size, gap, ' − '.join(pair), below, (-wide, wide), DIFFERENCE_COLOURS)
-        add_colour_bar(fig, end+1.35+size, top, size, image, 'difference, points', lambda v: f'{100*v:+.0f}')
+class _Scale(NamedTuple):
+    "How the numbers of maps are written, and which of them are bad."
+    number:Callable    # a value as text
+    tick:Callable      # the same, beside a colour bar
+    gap:Callable       # a difference as text
+    gap_tick:Callable  # the same, beside a colour bar
+    gap_unit:str       # of differences
+    worst:Callable     # the worst of a map
+    colours:tuple      # of differences: below zero, zero, above
+
+_SHARES = _Scale('{:.1%}'.format, '{:.0%}'.format, lambda v: f'{100*v:+.1f}', lambda v: f'{100*v:+.0f}', 'points',
+                 np.min, DIFFERENCE_COLOURS)
+_NATS = _Scale('{:.3g}'.format, '{:.2g}'.format, '{:+.3g}'.format, '{:+.2g}'.format, 'nats',
+               np.max, DIFFERENCE_COLOURS[::-1])
+
+def _draw_difference(fig, x, y, size, maps, pair, scale):
+    "The map of the first of a pair minus the second, with colours that reach as far below 0 as above."
+    gap = maps[pair[0]] - maps[pair[1]]
+    most = gap.flat[abs(gap).argmax()]
+    reach = max(abs(most), .01)
+    below = f'mean {scale.gap(gap.mean())}, most {scale.gap(most)} {scale.gap_unit}'
+    image = draw_map(fig, x, y, size, gap, ' − '.join(pair), below, (-reach, reach), scale.colours)
+    add_colour_bar(fig, x+size+.25, y, size, image, f'difference, {scale.gap_unit}', scale.gap_tick)
+
+def _draw_maps(maps, pair, title, cols, size, quantity, scale, high):
+    "A figure of maps in one colour range from 0 to `high`, with the difference of a pair if there is one."
+    rows = -(-len(maps)//cols)
+    cols = -(-len(maps)//rows)
+    below = {name: f'mean {scale.number(v.mean())}, worst {scale.number(scale.worst(v))}' for name,v in maps.items()}
+    top = .45 + .3*bool(title)
+    step = size + 1.25
+    end = .7 + cols*(size+.75)
+    width = end + .55 + (size+1.95 if pair else 0)
+    summary = f'{quantity} over shifts, ' + '; '.join(f'{name} {text}' for name,text in below.items())
+    fig, _ = new_figure(width, top + rows*step - .4, title, summary)
+    for i,(name,values) in enumerate(maps.items()):
+        left = .7 + i%cols*(size+.75)
+        image = draw_map(fig, left, top + i//cols*step, size, values, name, below[name], (0, high))
+    add_colour_bar(fig, end-.5, top, size, image, quantity, scale.tick)
+    if pair: _draw_difference(fig, end+1.1, top, size, maps, pair, scale)
     return fig
 
+# %% ../../nbs/views/shift_map.ipynb #1d8a93b0
+def shift_map_figure(
+    maps:dict,             # name -> (2m+1,2m+1) fractions in [0,1], rows dy, columns dx, from -m to m pixels
+    difference:tuple[str,str]|None=None,  # (a, b): adds the map of a minus b, such as ('student', 'teacher')
+    title:str='',          # one line above
+    cols:int=4,            # maps a row
+    size:float=1.9,        # inches, side of a map
+    quantity:str='accuracy',  # what the fractions are
+)->'Figure':
+    "Shift maps in one colour range from 0 to 100 %, mean and worst under each; a circle marks no shift."
+    maps = check_shift_maps(maps)
+    pair = [check_one_of('difference', name, maps) for name in difference or ()]
+    if len(pair) not in (0, 2): raise ValueError(f'difference: got {difference!r}, allowed are two names')
+    check_number('cols', cols, 1, whole=True)
+    check_number('size', size, 1, 10)
+    return _draw_maps(maps, pair, title, cols, size, quantity, _SHARES, 1)
+
+# %% ../../nbs/views/shift_map.ipynb #2633af7b
+def _at_every_shift(models, data, max_shift, temperature, examples=12):
+    "(M,S,S) accuracy, agreement, KL; of some images (M,E,S,S) the likeliest class and how sure, in bytes."
+    side = 2*max_shift+1
+    shown = slice(min(examples, len(data)))
+    maps = {measure: torch.zeros(len(models), side, side) for measure in ('accuracy', 'agreement', 'kl')}
+    size = len(models), len(data.x[shown]), side, side
+    answers = torch.zeros(size, dtype=torch.int32)
+    certainty = torch.zeros(size, dtype=torch.uint8)
+    for row,column,moved in each_shift(data.x, max_shift):
+        logits = [predict(model, moved).float() for model in models.values()]
+        for i,model_logits in enumerate(logits):
+            maps['accuracy'][i,row,column] = is_correct(model_logits, data.y).mean()
+            maps['agreement'][i,row,column] = agreement(model_logits, logits[0])
+            maps['kl'][i,row,column] = disagreement(model_logits, logits[0], temperature).mean()
+            best = soften(model_logits[shown], 1.).max(1)
+            answers[i,:,row,column] = best.indices
+            certainty[i,:,row,column] = to_bytes(best.values)
+    return maps, dict(said=answers, sure=certainty, images=to_bytes(data.x[shown]), label=data.y[shown].int())
+
+def _ask_about(student, unmoved, moved, edge):
+    "The question: on how many images is a student right when they move by (edge, edge)?"
+    offered = [.97, .75, .5, .25, .05]
+    ask = (f'{student!r} is right on {unmoved[student]:.0%} of these images. '
+           f'On how many, when they move by ({edge}, {edge})?')
+    because = 'Measured: ' + ', '.join(f'{name} {share:.0%}' for name,share in moved.items()) + '.'
+    return question(ask, [f'about {share:.0%}' for share in offered], closest(moved[student], offered), because)
+
 # %% ../../nbs/views/shift_map.ipynb #5d4ffb8f
+_MEASURES = dict(  # what the maps show: title, quantity, how it is written
+    accuracy=('Who is right when the images move?', 'accuracy', _SHARES),
+    agreement=('Who answers like the teacher when the images move?', 'agreement with the teacher', _SHARES),
+    kl=('How far from the teacher when the images move?', 'KL from the teacher, nats', _NATS))
+
 class ShiftMap(View):
     "Who is right at every shift: teacher and students under one crosshair, and one image moved along with it."
     _esm = module_text('shift_map')
 
     def __init__(self,
-        teacher:nn.Module,     # (N,C,H,W) → (N,K) logits
-        students,              # a model of the same classes, or {name: model}
-        data:Images,           # images with labels
-        max_shift:int=6,       # pixels, m
-        limit:int=200,         # images at most, spread evenly over `data`
-        temperature:float=4.,  # of the KL from the teacher
-        group:str='',          # views of one group share the shift and the student
+        teacher:nn.Module,        # (N,C,H,W) → (N,K) logits
+        students:nn.Module|dict,  # a model of the same classes, or {name: model}
+        data:Images,              # images with labels
+        max_shift:int=6,          # pixels, m
+        limit:int=200,            # images at most, spread evenly over `data`
+        temperature:float=4.,     # of the KL from the teacher
+        group:str='',             # views of one group share the shift and the student
     ):
         models = view_models(teacher, students, data)
         check_number('max_shift', max_shift, 1, min(data.x.shape[-2:])-1, whole=True)
         self.data = data.subset(min(check_number('limit', limit, 1, whole=True), len(data)))
-        self.names, m = list(models), max_shift
-        self.maps, seen = _at_every_shift(models, self.data, m, temperature)
-        edge = min(4, m)
-        centred, moved = ({n: v[m+d,m+d].item() for n,v in zip(models, self.maps['accuracy'])} for d in (0, edge))
-        worst = min(self.names[1:], key=moved.get)
-        offered = [.97, .75, .5, .25, .05]
-        asked = question(f'{worst!r} is right on {centred[worst]:.0%} of these images. On how many, when they move by ({edge}, {edge})?',
-                         [f'about {p:.0%}' for p in offered], closest(moved[worst], offered),
-                         'Measured: ' + ', '.join(f'{n} {p:.0%}' for n,p in moved.items()) + '.')
+        self.names = list(models)
+        self.maps, examples = _at_every_shift(models, self.data, max_shift, temperature)
+        edge = min(4, max_shift)
+        unmoved, moved = self._accuracies(max_shift), self._accuracies(max_shift+edge)
+        worst = min(self.names[1:], key=lambda name: moved[name])
         place = dict(dx=edge, dy=edge, student=self.names.index(worst), measure='accuracy', image=0)
-        super().__init__('Who is right when the images move?', self.maps | seen, place, asked,
-                         f'{len(self.data)} images, moved by up to {m} pixels', group, ('dx', 'dy', 'student'), names=self.names,
-                         looks=looks(self.names), classes=[str(c) for c in self.data.classes], max_shift=m, images=len(self.data),
-                         centred=list(centred.values()), temperature=temperature)
+        state = dict(names=self.names, looks=looks(self.names), classes=[str(c) for c in data.classes],
+                     max_shift=max_shift, images=len(self.data), temperature=temperature,
+                     centred=list(unmoved.values()))
+        footer = f'{len(self.data)} images, moved by up to {max_shift} pixels'
+        super().__init__(_MEASURES['accuracy'][0], self.maps | examples, place,
+                         _ask_about(worst, unmoved, moved, edge), footer, group, ('dx', 'dy', 'student'), **state)
 
-    def figure(self):
-        student = self.names[self.place['student']]
-        return shift_map_figure(dict(zip(self.names, self.maps['accuracy'])), (student, 'teacher'), self.state['title'])
+    def _accuracies(self, cell):
+        "name -> accuracy, `cell` rows and columns from the top left of the maps."
+        return {name: grid[cell,cell].item() for name,grid in zip(self.names, self.maps['accuracy'])}
 
-    def describe(self):
-        m = self.state['max_shift']
-        def line(name, grid):
+    def figure(self)->'Figure':
+        "Teacher, students, and the chosen student minus the teacher, of the measure that is shown."
+        measure, student = self.place['measure'], self.names[self.place['student']]
+        title, quantity, scale = _MEASURES[measure]
+        maps = dict(zip(self.names, self.maps[measure].double().numpy()))
+        high = 1 if scale is _SHARES else max(.01, self.maps[measure].max().item())
+        return _draw_maps(maps, [student, 'teacher'], title, 4, 1.9, quantity, scale, high)
+
+    def describe(self)->str:
+        "Unmoved, mean and worst accuracy of each model."
+        lines = [f"{self.state['title']} Accuracy of {self.state['footer']}."]
+        for name,grid in zip(self.names, self.maps['accuracy']):
+            m = self.state['max_shift']
             row, column = divmod(grid.argmin().item(), 2*m+1)
-            return f'{name}: {grid[m,m]:.1%} unmoved, {grid.mean():.1%} on average, {grid.min():.1%} at worst, moved by ({column-m}, {row-m})'
-        return '\n'.join([f"{self.state['title']} Accuracy of {self.state['footer']}.", *map(line, self.names, self.maps['accuracy'])])
+            lines.append(f'{name}: {grid[m,m]:.1%} unmoved, {grid.mean():.1%} on average, '
+                         f'{grid.min():.1%} at worst, moved by ({column-m}, {row-m})')
+        return '\n'.join(lines)
 
-    def to_frame(self):
-        m, side = self.state['max_shift'], range(2*self.state['max_shift']+1)
-        return [dict(model=name, dx=column-m, dy=row-m, **{k: grids[i,row,column].item() for k,grids in self.maps.items()})
-                for i,name in enumerate(self.names) for row in side for column in side]
-
-def _at_every_shift(models, data, m, temperature, examples=12):
-    "(M,S,S) accuracy, agreement and KL; for the first images what each model says, and how sure it is, as bytes (M,E,S,S)."
-    x, y, S, some = data.x, data.y, 2*m+1, slice(min(examples, len(data)))
-    maps = {k: torch.zeros(len(models), S, S) for k in ('accuracy', 'agreement', 'kl')}
-    said, sure = (torch.zeros(len(models), len(x[some]), S, S, dtype=d) for d in (torch.int32, torch.uint8))
-    for row,column,moved in each_shift(x, m):
-        logits = [predict(model, moved).float() for model in models.values()]
-        for i,z in enumerate(logits):
-            maps['accuracy'][i,row,column] = is_correct(z, y).mean()
-            maps['agreement'][i,row,column] = agreement(z, logits[0])
-            maps['kl'][i,row,column] = disagreement(z, logits[0], temperature).mean()
-            top, which = soften(z[some], 1.).max(1)
-            said[i,:,row,column], sure[i,:,row,column] = which, to_bytes(top)
-    return maps, dict(said=said, sure=sure, images=to_bytes(x[some]), label=y[some].int())
+    def to_frame(self)->list:
+        "One row a model and shift: model, dx, dy (pixels), accuracy, agreement, kl (nats)."
+        m = self.state['max_shift']
+        places = [*product(range(len(self.names)), range(2*m+1), range(2*m+1))]
+        return [dict(model=self.names[i], dx=column-m, dy=row-m,
+                     **{measure: grids[i,row,column].item() for measure,grids in self.maps.items()})
+                for i,row,column in places]

@@ -9,7 +9,7 @@ __all__ = ['temperature_figure', 'TemperatureDial']
 import math
 import torch
 from torch import Tensor, nn
-from ..core.checks import check_number, check_pictures, check_same_shape, refuse
+from ..core.checks import check_number, check_pictures, check_same_shape, refused
 from ..data import Images, to_bytes
 from ..models import predict
 from ..losses import log_soften, soften
@@ -44,7 +44,7 @@ def temperature_figure(
 ):                          # Figure
     "Teacher and student at a temperature, and the gradient that their KL leaves on the student's logits."
     p, q, kl, gradient = _dial(teacher_logits, student_logits, temperature, squared)
-    if len(classes) != len(p): refuse('classes', f'{len(classes)} names', f'{len(p)}, as many as logits')
+    if len(classes) != len(p): raise refused('classes', f'{len(classes)} names', f'{len(p)}, as many as logits')
     if image is not None: check_pictures('image', image[None])
     shown = _worth_showing(teacher_logits, student_logits)
     names, look, T = [wrap_text(classes[k], 1.6, lines=1) for k in shown], looks(['teacher', student]), ' times T²'*squared

@@ -7,11 +7,13 @@ __all__ = ['vae_scrub_figure', 'VaeScrub']
 
 # %% ../../nbs/views/vae_scrub.ipynb #aa494bff
 import torch
+from matplotlib.figure import Figure
 from torch import nn
-from ..core.checks import check_number, check_pictures, refuse
+from ..core.checks import check_number, check_pictures, refused
 from ..data import Images, to_bytes
-from ..models import device_of, evaluating, predict
-from ..vae import HierarchicalVAE, VAEAugmentor
+from ..models import predict
+from ..vae import HierarchicalVAE
+from ..vae_augmentor import is_of, record_levels, VAEAugmentor
 from ..figures.style import looks, new_figure, text_width, wrap_text, write_text
 from ..figures.images import draw_images
 from ..figures.charts import draw_bars
@@ -20,26 +22,36 @@ from .base import closest, module_text, question, View, view_models
 # %% ../../nbs/views/vae_scrub.ipynb #4a11e5db
 def _cut(text, n): return str(text) if len(str(text)) <= n else str(text)[:n-1] + '…'
 
-def vae_scrub_figure(
-    pictures:dict,  # what it is → (C,H,W) in [0,1]; the bars are of the last one
-    said:dict,      # 'teacher' and one student → (pictures,K) probabilities
-    classes,        # K names
-    title='',       # one line above
-    caption='',     # said below
-):                  # Figure
-    "An image, its reconstruction, the perturbed one; and what both models say of each."
+def _check_answers(pictures, probs, classes):
     for name,x in pictures.items(): check_pictures(f'pictures[{name!r}]', x[None])
-    if len(said) != 2: refuse('said', f'{len(said)} models', 'two: teacher and one student')
-    for name,p in said.items():
-        if p.shape != (len(pictures), len(classes)): refuse(f'said[{name!r}]', f'shape {tuple(p.shape)}', f'{(len(pictures), len(classes))}')
+    if len(probs) != 2: raise refused('said', f'{len(probs)} models', 'two: teacher and one student')
+    for name,p in probs.items():
+        if p.shape != (len(pictures), len(classes)):
+            raise refused(f'said[{name!r}]', f'shape {tuple(p.shape)}', f'{(len(pictures), len(classes))}')
+
+def _draw_pictures(sheet, pictures, probs, classes):
+    "Side by side, each with what both models say of it."
+    for i,(name,x) in enumerate(pictures.items()):
+        left = .15+1.75*i
+        write_text(sheet, left, .55, wrap_text(name, 1.65, lines=1))
+        draw_images(sheet, left, .8, x[None], 1.5, 1.6, 1, 1)
+        for j,(who,p) in enumerate(probs.items()):
+            write_text(sheet, left, 2.4+.2*j, f'{_cut(who, 7)}: {_cut(classes[p[i].argmax()], 8)}, {p[i].max():.0%}')
+
+def vae_scrub_figure(
+    pictures:dict,    # what it is → (C,H,W) in [0,1]; the bars are of the last one
+    said:dict,        # 'teacher' and one student → (pictures,K) probabilities
+    classes,          # K names
+    title:str='',     # above
+    caption:str='',   # below
+)->Figure:
+    "An image, its reconstruction, the perturbed one; and what both models say of each."
+    _check_answers(pictures, said, classes)
     shown = sorted(torch.stack([p[-1] for p in said.values()]).amax(0).topk(min(5, len(classes)))[1].tolist())
     names = [_cut(classes[k], 16) for k in shown]
     left = .35 + 1.75*len(pictures) + max(map(text_width, names))
     fig, sheet = new_figure(left+3.6, 4.05, title, caption)
-    for i,(name,x) in enumerate(pictures.items()):
-        write_text(sheet, .15+1.75*i, .55, wrap_text(name, 1.65, lines=1))
-        draw_images(sheet, .15+1.75*i, .8, x[None], 1.5, 1.6, 1, 1)
-        for j,(who,p) in enumerate(said.items()): write_text(sheet, .15+1.75*i, 2.4+.2*j, f'{_cut(who, 7)}: {_cut(classes[p[i].argmax()], 8)}, {p[i].max():.0%}')
+    _draw_pictures(sheet, pictures, said, classes)
     for i,name in enumerate(names): write_text(sheet, left-.1, .85+.38*(i+.5), name, ha='right', va='center')
     draw_bars(fig, left, .85, .38*len(shown), {name: p[-1].numpy() for name,p in said.items()}, shown)
     write_text(sheet, .15, 3.3, wrap_text(caption, fig.get_figwidth()-.3, lines=4))
@@ -47,95 +59,86 @@ def vae_scrub_figure(
 
 # %% ../../nbs/views/vae_scrub.ipynb #326cd4ef
 _REACH = dict(learned=(0., 2.), drawn=(-2., 2.))
-
-_ALONE = dict(learned='Each level alone, moved by 2 × its learned move', drawn='Each level alone, moved by −2 and by +2 sd',
+_ALONE = dict(learned='Each level alone, moved by 2 × its learned move',
+              drawn='Each level alone, moved by −2 and by +2 sd',
               swap='Each level alone, taken from each other image')
 
-def _again(vae, seen, at, pick):
-    "(M,C,H,W) bytes: images at[m] drawn again, where pick(rows, i, prior, posterior, look) says latent group i of these rows."
-    return torch.cat([to_bytes(vae.descend(lambda i, p, q, h, own: pick(rows, i, p, q, h+own), [s[at[rows]] for s in seen])[0].sigmoid())
-                      for rows in torch.arange(len(at), device=at.device).split(250)])
-
-def _moved(vae, seen, stops, levels, unit):
-    "(n,P^g,C,H,W) bytes: each image with each combination of stops of g levels, the last the fastest; unit(images, i, look): group i's move at stop 1."
-    every = torch.cartesian_prod(*[torch.tensor(stops)]*len(levels)).view(-1, len(levels)).to(seen[0])
-    at, amount = torch.arange(len(seen[0]), device=every.device).repeat_interleave(len(every)), every.repeat(len(seen[0]), 1)
-    def pick(rows, i, prior, posterior, look):
-        if vae.level[i] not in levels: return posterior.mean
-        return posterior.mean + amount[rows,levels.index(vae.level[i])].view(-1,1,1,1)*prior.log_sd.exp()*unit(at[rows], i, look)
-    return _again(vae, seen, at, pick).unflatten(0, (-1, len(every)))
-
-def _swapped(vae, seen):
-    "(n,n-1,2^L-2,C,H,W) bytes: each image with another one's means in some levels, the bits of 1, 2, ...; finer ones are read off the image again."
-    n, means = len(seen[0]), [z for *_,z in vae.descend(lambda i, p, q, *_: q.mean, seen)[1]]
-    some = range(1, 2**len(vae.names)-1)
-    at, other, mask = torch.tensor([(i, j, m) for i in range(n) for j in range(n) if j != i for m in some], device=seen[0].device).T
-    def pick(rows, i, prior, posterior, look): return torch.where((mask[rows]>>vae.level[i] & 1).bool().view(-1,1,1,1), means[i][other[rows]], posterior.mean)
-    return _again(vae, seen, at, pick).unflatten(0, (n, n-1, len(some)))
-
+# %% ../../nbs/views/vae_scrub.ipynb #c10d0001
 class VaeScrub(View):
-    "Original, reconstruction, perturbed: each level of a VAE moved by hand, and what both models say. Recorded: it needs no kernel."
+    "Original, reconstruction, perturbed: each level of a VAE moved by hand, and what both models say. Needs no kernel."
     _esm = module_text('vae_scrub')
 
     def __init__(self,
-        teacher:nn.Module,            # (N,C,H,W) → (N,K) logits
-        students,                     # a model of the same classes, or {name: model}
-        vae:HierarchicalVAE,          # of the images' shape
-        data:Images,                  # images with labels
-        augmentor:VAEAugmentor=None,  # of this VAE: its own move, without scatter, is offered too
-        limit:int=12,                 # images at most, spread over the data
-        group:str='',                 # views of one group share image and student
-        seed:int=0,                   # of the random directions: one an image, 1 sd long (root mean square) in each latent group
+        teacher:nn.Module,                # (N,C,H,W) → (N,K) logits
+        students,                         # a model of the same classes, or {name: model}
+        vae:HierarchicalVAE,              # of the images' shape
+        data:Images,                      # images with labels
+        augmentor:VAEAugmentor|None=None, # of this VAE: its own move, without scatter, is offered too
+        limit:int=12,                     # images at most, spread over the data
+        group:str='',                     # views of one group share image and student
+        seed:int=0,                       # of the random directions: one an image, 1 sd long in each latent group
     ):
-        for name,v,kind in ('vae', vae, HierarchicalVAE), ('augmentor', augmentor or VAEAugmentor, VAEAugmentor):
-            if not isinstance(v, kind) and v is not kind: refuse(name, type(v).__name__, kind.__name__, TypeError)
+        if not isinstance(vae, HierarchicalVAE): raise refused('vae', type(vae).__name__, 'HierarchicalVAE', TypeError)
+        if not isinstance(augmentor, VAEAugmentor | None):
+            raise refused('augmentor', type(augmentor).__name__, 'VAEAugmentor', TypeError)
         models = view_models(teacher, students, data)
-        if data.x.shape[1:] != vae.shape: refuse('data', f'images {tuple(data.x.shape[1:])}', f'{vae.shape}, as of the VAE')
-        same = augmentor.vae.state_dict() if augmentor else {}
-        if augmentor and (augmentor.vae.level != vae.level or not all(torch.equal(v.cpu(), same[k].cpu()) for k,v in vae.state_dict().items())):
-            refuse('augmentor', 'one of another VAE', 'those made for `vae`')
-        check_number('seed', seed, 0, whole=True)
+        if data.x.shape[1:] != vae.shape:
+            raise refused('data', f'images {tuple(data.x.shape[1:])}', f'{vae.shape}, as of the VAE')
+        if augmentor and not is_of(augmentor, vae):
+            raise refused('augmentor', 'one of another VAE', 'those made for `vae`')
         self.data = data.subset(min(check_number('limit', limit, 1, whole=True), len(data)))
-        self.names, self.levels, L = list(models), list(vae.names), len(vae.names)
-        self.moving = (dict(learned=[k for k in range(L) if vae.names[k] in augmentor.levels]) if augmentor else {}) | dict(drawn=[*range(L)])
+        self.names, self.levels = list(models), list(vae.names)
+        self.moving = {}
+        if augmentor: self.moving['learned'] = sorted(map(vae.names.index, augmentor.levels))
+        self.moving['drawn'] = [*range(len(self.levels))]
         self.stops = self._stops()
-        pictures, length = self._recorded(vae, augmentor, seed)
-        said = {way: torch.stack([predict(m, x.flatten(0, -4)/255.).softmax(1) for m in models.values()], 1).unflatten(0, x.shape[:-3]) for way,x in pictures.items()}
-        self.recorded = dict(pictures=pictures, probs={way: to_bytes(p) for way,p in said.items()}, said={way: p.argmax(-1) for way,p in said.items()})
-        self.counts = {way: [self._counts(way, s) for s in range(1, len(models))] for way in pictures if way != 'original'}
-        way, arrays = next(iter(self.moving)), pictures | dict(label=self.data.y, length=length)
+        pictures, length = record_levels(vae, augmentor, self.data.x, self.stops, seed)
+        self._ask(models, pictures)
+        arrays = pictures | dict(label=self.data.y, length=length)
         for what in 'probs', 'said': arrays |= {f'{way}_{what}': v for way,v in self.recorded[what].items()}
-        only = [row[2] for row in self.counts[way][0]]
-        best = only.index(max(only))
-        asked = question(f'Each level moved alone, as far as it goes: which one most often fools {self.names[1]!r}, but not the teacher?',
-                         [*self.levels, 'none'], best if only[best] else L, self._summary(way, 1))
-        super().__init__('Which level fools the student but not the teacher?', arrays, self._example(way, best), asked,
-                         f'{len(self.data)} of {len(data)} images; seed {seed} of the random directions', group, ('image', 'student'), names=self.names,
-                         looks=looks(self.names), classes=self.data.classes, levels=self.levels, stops=self.stops, moving=self.moving, counts=self.counts, alone=_ALONE)
+        way, best, asked = self._question()
+        footer = f'{len(self.data)} of {len(data)} images; seed {seed} of the random directions'
+        super().__init__('Which level fools the student but not the teacher?', arrays, self._example(way, best),
+                         asked, footer, group, ('image', 'student'), names=self.names, looks=looks(self.names),
+                         classes=self.data.classes, levels=self.levels, stops=self.stops, moving=self.moving,
+                         counts=self.counts, alone=_ALONE)
+
+    def _megabytes(self, n, stops):
+        "How large n images are with so many stops a slider: their pictures, and what each model says."
+        each = self.data.x[0].numel() + len(self.names)*(len(self.data.classes)+4)
+        moved, swapped = sum(stops**len(g) for g in self.moving.values()), (n-1)*(2**len(self.levels)-2)
+        return each*n*(1 + moved + swapped)/1e6
 
     def _stops(self):
         "Where each way's sliders stop: as many stops as fit."
-        n, L, each = len(self.data), len(self.levels), self.data.x[0].numel() + len(self.names)*(len(self.data.classes)+4)
-        def size(n, P): return each*n*(1 + sum(P**len(g) for g in self.moving.values()) + (n-1)*(2**L-2))/1e6
-        for P in 9, 5, 3:
-            if size(n, P) <= 4.5: return {way: torch.linspace(*_REACH[way], P).tolist() for way in self.moving}
-        most = sum(size(k, 3) <= 4.5 for k in range(1, n))
-        refuse('limit' if most else 'data', f"{n} images of {'x'.join(map(str, self.data.x.shape[1:]))} with {L} levels ({size(n, 3):.1f} MB)", f'at most {most} images here' if most else 'smaller images or fewer classes')
+        for count in 9, 5, 3:
+            if self._megabytes(len(self.data), count) <= 4.5:
+                return {way: torch.linspace(*_REACH[way], count).tolist() for way in self.moving}
+        n, shape = len(self.data), 'x'.join(map(str, self.data.x.shape[1:]))
+        got = f'{n} images of {shape} with {len(self.levels)} levels ({self._megabytes(n, 3):.1f} MB)'
+        most = sum(self._megabytes(k, 3) <= 4.5 for k in range(1, n))
+        if most: raise refused('limit', got, f'at most {most} images here')
+        raise refused('data', got, 'smaller images or fewer classes')
 
-    def _recorded(self, vae, augmentor, seed):
-        "All pictures in bytes, and how long the learned moves are: (n,L) in sd, root mean square."
-        device, length = device_of(vae), torch.zeros(len(self.data), len(self.levels))
-        x, found = self.data.x.to(device), dict(original=to_bytes(self.data.x))
-        with evaluating(*filter(None, (vae, augmentor))):
-            seen = vae.encode(x)
-            drawn = [z/z.square().mean((1,2,3), True).sqrt() for z in vae.split(vae.draw(len(x), torch.Generator().manual_seed(seed)))]
-            if augmentor:
-                length[:,self.moving['learned']] = torch.tensor([[m.item() for m,_ in augmentor.moves(one[None].to(device_of(augmentor))).values()] for one in x])
-                found['learned'] = _moved(vae, seen, self.stops['learned'], self.moving['learned'],
-                                          lambda at, i, look: augmentor.movers[str(i)](look.to(device_of(augmentor)), augmentor.reach)[0].to(device))
-            found['drawn'] = _moved(vae, seen, self.stops['drawn'], self.moving['drawn'], lambda at, i, look: drawn[i][at])
-            if len(self.levels) > 1 and len(x) > 1: found['swap'] = _swapped(vae, seen)
-        return found, length
+    def _ask(self, models, pictures):
+        "What each model says of each picture, and how often it changes its mind."
+        def ask(x):
+            answers = [predict(model, x.flatten(0, -4)/255.).softmax(1) for model in models.values()]
+            return torch.stack(answers, 1).unflatten(0, x.shape[:-3])
+        probs = {way: ask(x) for way,x in pictures.items()}
+        self.recorded = dict(pictures=pictures, probs={way: to_bytes(p) for way,p in probs.items()},
+                             said={way: p.argmax(-1) for way,p in probs.items()})
+        ways = (way for way in pictures if way != 'original')
+        self.counts = {way: [self._counts(way, s) for s in range(1, len(models))] for way in ways}
+
+    def _question(self):
+        "The way and level where the first student falls alone most often, and the question about it."
+        way = next(iter(self.moving))
+        alone = [row[2] for row in self.counts[way][0]]
+        best = alone.index(max(alone))
+        ask = 'Each level moved alone, as far as it goes: which one most often fools {!r}, but not the teacher?'
+        right, choices = best if alone[best] else len(self.levels), [*self.levels, 'none']
+        return way, best, question(ask.format(self.names[1]), choices, right, self._summary(way, 1))
 
     def _find(self, image, way='drawn', at=None, partner=0, swapped=()):
         "Where a picture is recorded: the array, and the index there; without `at` at rest."
@@ -148,69 +151,99 @@ class VaeScrub(View):
         for k in self.moving[way]: index = index*len(self.stops[way]) + closest(at[k] if at else 0., self.stops[way])
         return way, (image, index)
 
-    def _of(self, what, *place): way, index = self._find(*place); return self.recorded[what][way][index]
+    def _of(self, what, *place):
+        way, index = self._find(*place)
+        return self.recorded[what][way][index]
 
-    def _ends(self, way, level): return [[end*(k == level) for k in range(len(self.levels))] for end in _REACH[way] if end]
+    def _ends(self, way, level):
+        "The ends of one level's slider, the others at rest."
+        return [[end*(k == level) for k in range(len(self.levels))] for end in _REACH[way] if end]
 
     def _alone(self, what, way, level):
-        "(n,tries,...) of all images where one level alone goes as far as it does, or is swapped; and (n,1,...) at rest."
-        now = self.recorded[what][way]
-        return now[:,:,2**level-1] if way == 'swap' else now[:,[self._find(0, way, at)[1][1] for at in self._ends(way, level)]], self.recorded[what]['drawn'][:,[self._find(0)[1][1]]]
+        "(n,tries,...) of all images where one level alone goes to its ends, or is swapped; and (n,1,...) at rest."
+        moved, rest = self.recorded[what][way], self.recorded[what]['drawn'][:,[self._find(0)[1][1]]]
+        if way == 'swap': return moved[:,:,2**level-1], rest
+        return moved[:,[self._find(0, way, at)[1][1] for at in self._ends(way, level)]], rest
 
     def _counts(self, way, student):
         "For each level: how often teacher, student, only the student say something else than at rest; and tries."
-        moved = (torch.ne(*self._alone('said', way, k)).flatten(0, 1) for k in range(len(self.levels)))
-        return [[t.sum().item(), s.sum().item(), (s & ~t).sum().item(), len(t)] for t,s in (m[:,[0,student]].T for m in moved)]
+        counts = []
+        for k in range(len(self.levels)):
+            changed = torch.ne(*self._alone('said', way, k)).flatten(0, 1)
+            t, s = changed[:,[0,student]].T
+            counts.append([t.sum().item(), s.sum().item(), (s & ~t).sum().item(), len(t)])
+        return counts
 
     def _example(self, way, level):
         "Where the view opens: where moving this level alone fools only the first student, and the teacher is surest."
         t, s, *_ = torch.ne(*self._alone('said', way, level)).unbind(-1)
         score = 2.*(s & ~t) + self._alone('probs', way, level)[0][:,:,0].amax(-1)/255
         image, end = divmod(score.argmax().item(), score.shape[1])
-        partner = max((i for i in range(len(self.data)) if i != image), key=lambda i: (self.data.y[i] != self.data.y[image]).item(), default=0)
-        return dict(image=image, way=way, at=self._ends(way, level)[end], partner=partner, swapped=[k == level for k in range(len(self.levels))], student=1)
+        others = (i for i in range(len(self.data)) if i != image)
+        partner = max(others, key=lambda i: (self.data.y[i] != self.data.y[image]).item(), default=0)
+        only = [k == level for k in range(len(self.levels))]
+        return dict(image=image, way=way, at=self._ends(way, level)[end], partner=partner, swapped=only, student=1)
 
     def _summary(self, way, s, full=True):
         "What each level alone does to student s."
-        rows = self.counts[way][s-1]
-        only = f"{_ALONE[way]}: only {self.names[s]} changes its mind in {', '.join(f'{row[2]} of {row[3]} ({name})' for name,row in zip(self.levels, rows))}"
-        return only + (f"; the teacher in {', '.join(str(row[0]) for row in rows)}, {self.names[s]} in {', '.join(str(row[1]) for row in rows)}." if full else '.')
+        rows, name = self.counts[way][s-1], self.names[s]
+        alone = ', '.join(f'{row[2]} of {row[3]} ({level})' for level,row in zip(self.levels, rows))
+        words = f'{_ALONE[way]}: only {name} changes its mind in {alone}'
+        teacher, student = (', '.join(str(row[k]) for row in rows) for k in (0, 1))
+        return words + (f'; the teacher in {teacher}, {name} in {student}.' if full else '.')
 
     def _now(self):
         "The place, made safe: image, partner, way and student, and where its picture is recorded."
         at, n = self.place, len(self.data)
         image, partner = (at[k] if 0 <= at[k] < n else 0 for k in ('image', 'partner'))
         way = at['way'] if at['way'] in self.counts else 'drawn'
-        return image, partner, way, max(1, min(at['student'], len(self.names)-1)), (image, way, at['at'], partner, at['swapped'])
+        student = max(1, min(at['student'], len(self.names)-1))
+        return image, partner, way, student, (image, way, at['at'], partner, at['swapped'])
+
+    def _what(self, image, partner, way, at, swapped):
+        "Which image it is, and what was done to it."
+        def named(i): return f"{i} ('{self.data.classes[self.data.y[i]]}')"
+        if way == 'swap':
+            moved = [level for level,on in zip(self.levels, swapped) if on and partner != image]
+            source = f' from image {named(partner)}' if moved else ''
+        else:
+            stops = ((self.levels[k], self.stops[way][closest(at[k], self.stops[way])]) for k in self.moving[way])
+            def amount(v): return f'{v:g} × its learned move' if way == 'learned' else f'{v:+g} sd'.replace('-', '−')
+            moved, source = [f'{level} by {amount(v)}' for level,v in stops if v], ''
+        return f"Image {named(image)}, {', '.join(moved) or 'nothing moved'}{source}"
 
     def _caption(self):
         image, partner, way, student, now = self._now()
-        def who(i): return f"mage {i} ('{self.data.classes[self.data.y[i]]}')"
-        if way == 'swap': moved = [name for name,on in zip(self.levels, now[-1]) if on and partner != image]
-        else:
-            goes = {self.levels[k]: self.stops[way][closest(now[2][k], self.stops[way])] for k in self.moving[way]}
-            moved = [f"{name} by {f'{v:g} × its learned move' if way == 'learned' else f'{v:+g} sd'.replace('-', '−')}" for name,v in goes.items() if v]
-        says, other = [], []
+        answers, changed = [], []
         for m in 0, student:
-            k, before = (self._of('said', *place)[m].item() for place in (now, (image,)))
-            other.append(k != before)
-            says.append(f"{self.names[m]} says {self.data.classes[k]} ({self._of('probs', *now)[m,k]/2.55:.0f} %)" + other[-1]*f' instead of {self.data.classes[before]}')
-        end = ('Neither changes its mind', f'Only {self.names[student]} changes its mind', 'Only the teacher changes its mind', 'Both change their minds')[2*other[0]+other[1]]
-        words = f"I{who(image)}, {', '.join(moved) or 'nothing moved'}" + (way == 'swap' and moved != [])*f' from i{who(partner)}'
-        return f"{words}: {', '.join(says)}. {end}. {self._summary(way, student, False)}"
+            k, rest = (self._of('said', *place)[m].item() for place in (now, (image,)))
+            instead = f' instead of {self.data.classes[rest]}' if k != rest else ''
+            percent = f"{self._of('probs', *now)[m,k]/2.55:.0f} %"
+            answers.append(f'{self.names[m]} says {self.data.classes[k]} ({percent}){instead}')
+            changed.append(k != rest)
+        alone = f'Only {self.names[student]} changes its mind', 'Only the teacher changes its mind'
+        ends = 'Neither changes its mind', *alone, 'Both change their minds'
+        what = self._what(image, partner, way, self.place['at'], self.place['swapped'])
+        return f"{what}: {', '.join(answers)}. {ends[2*changed[0]+changed[1]]}. {self._summary(way, student, False)}"
 
-    def figure(self):
+    def figure(self)->Figure:
         image, partner, way, student, now = self._now()
-        places = {'original': (image, 'original'), 'reconstruction': (image,), **({f'image {partner}, again': (partner,)} if way == 'swap' else {}),
-                  'swapped' if way == 'swap' else 'perturbed': now}
-        said = {self.names[m]: torch.stack([self._of('probs', *place)[m]/255. for place in places.values()]) for m in (0, student)}
+        places = {'original': (image, 'original'), 'reconstruction': (image,)}
+        if way == 'swap': places[f'image {partner}, again'] = (partner,)
+        places['swapped' if way == 'swap' else 'perturbed'] = now
         pictures = {name: self._of('pictures', *place)/255. for name,place in places.items()}
-        return vae_scrub_figure(pictures, said, self.data.classes, self.state['title'], self._caption())
+        probs = {self.names[m]: torch.stack([self._of('probs', *place)[m]/255. for place in places.values()])
+                 for m in (0, student)}
+        return vae_scrub_figure(pictures, probs, self.data.classes, self.state['title'], self._caption())
 
-    def describe(self):
-        return '\n'.join([f"{self.state['title']} {len(self.data)} images; levels, coarse first: {', '.join(self.levels)}.", self._caption(),
-                          *(self._summary(way, s) for way in self.counts for s in range(1, len(self.names)))])
+    def describe(self)->str:
+        counted = [self._summary(way, s) for way in self.counts for s in range(1, len(self.names))]
+        about = f"{len(self.data)} images; levels, coarse first: {', '.join(self.levels)}."
+        return '\n'.join([f"{self.state['title']} {about}", self._caption(), *counted])
 
-    def to_frame(self):
-        return [dict(way=way, student=self.names[s], level=name, tries=m, teacher_changes=t/m, student_changes=v/m, only_student_changes=only/m)
-                for way,students in self.counts.items() for s,rows in enumerate(students, 1) for name,(t,v,only,m) in zip(self.levels, rows)]
+    def to_frame(self)->list:
+        def row(way, s, level, t, v, only, m):
+            return dict(way=way, student=self.names[s], level=level, tries=m,
+                        teacher_changes=t/m, student_changes=v/m, only_student_changes=only/m)
+        return [row(way, s, level, *counts) for way,students in self.counts.items()
+                for s,levels in enumerate(students, 1) for level,counts in zip(self.levels, levels)]

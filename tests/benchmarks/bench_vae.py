@@ -15,7 +15,7 @@ rates, more channels none, blocks twice as deep in place of the groups 0.7, a qu
 import argparse
 from hardkd import cli
 from hardkd.data import idx_set
-from hardkd.vae import minus_elbo
+from hardkd.vae_training import minus_elbo
 
 SHAPES = {'three levels': {}, 'one level': dict(latents=((32,), (), ()), width=35)}
 
