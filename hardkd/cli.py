@@ -63,7 +63,7 @@ def _add_weights(commands):
 
 # %% ../nbs/experiments/cli.ipynb #d06e09d6
 def _add_compare(commands):
-    compare = _command(commands, 'compare', "lesson 13's comparison of ICD and its rivals: a table")
+    compare = _command(commands, 'compare', "lesson 13 (rivals): its comparison of ICD and its rivals, a table")
     add = compare.add_argument
     add('--out', default='hardkd-compare', metavar='DIR', help='folder for the results; a stopped comparison goes on')
     add('--data', default='digits', choices=('digits','fashion'), help='what teacher and students learn')
@@ -76,7 +76,7 @@ def _add_compare(commands):
     _quiet(compare)
 
 def _add_augment(commands):
-    augment = _command(commands, 'augment', "lesson 13's comparison of HARD and its rivals: tables")
+    augment = _command(commands, 'augment', "lesson 13 (rivals): its comparison of HARD and its rivals, tables")
     add = augment.add_argument
     add('--out', default='hardkd-augment', metavar='DIR', help='folder for the results; a stopped comparison goes on')
     add('--data', default='digits', choices=('digits','fashion'), help='what teacher and students learn')

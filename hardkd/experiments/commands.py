@@ -62,7 +62,7 @@ def compare_methods(
     epochs:float=50,                # of each student
     progress:bool=True,             # show bars
 )->list[dict]:                      # of `compared`
-    "Lesson 13's (rivals) comparison of losses: a teacher of 10,000 images, students of few; a table."
+    "The comparison of losses in lesson 13 (rivals): a teacher of 10,000 images, students of few; a table."
     sets = _image_sets(root)
     other = next(k for k in sets if k != check_one_of('data', data, sets))
     train, test = sets[data]()
@@ -158,7 +158,7 @@ def compare_augmentations(
     like:str|Path|None=None,        # a record.json: its strengths are taken over, its names too when none are given
     progress:bool=True,             # show bars, where a teacher or a VAE is trained first
 )->dict:                            # of record.json: ..., leaders, updates and seconds ({against: rows}), convergence
-    "Lesson 13's (rivals) comparison of augmentations, at equal updates and then at equal seconds."
+    "The comparison of augmentations in lesson 13 (rivals), at equal updates and then at equal seconds."
     train, test = _image_sets(root)[check_one_of('data', data, ('digits', 'fashion'))]()
     check_number('images', images, 64, len(train)*4//5, whole=True)
     check_number('updates', updates, 1, whole=True)
