@@ -6,13 +6,18 @@
 __all__ = ['log_soften', 'soften', 'disagreement', 'kd_loss', 'agreement']
 
 # %% ../nbs/03_losses.ipynb #547e9809
+from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from .core.checks import check_number, check_same_shape, refused
 
 # %% ../nbs/03_losses.ipynb #98b7db47
-def log_soften(name, logits, temperature):
+def log_soften(
+    name:str,           # of the argument, for the message
+    logits:Any,         # (N,K) scores before softmax
+    temperature:float,  # divides the logits, > 0, no unit
+)->Tensor:              # (N,K) logarithms of probabilities
     "Log-probabilities of softened logits, in at least 32 bits whatever the precision of the run."
     if not isinstance(logits, Tensor): raise refused(name, type(logits).__name__, 'tensors (N,K)', TypeError)
     if logits.ndim != 2 or len(logits) < 1 or logits.shape[1] < 2:

@@ -466,7 +466,7 @@ def test_dark_theme_is_readable(notebook):
     assert notebook.errors == []
 
 
-LESSONS = {'03_losses': ['TemperatureDial', 'LossLedger'], '05_shift': ['ShiftMap', 'PushTheDigit'],
+LESSONS = {'03_losses': ['TemperatureDial'], '05_shift': ['ShiftMap', 'PushTheDigit'],
            '07_hard': ['HardScrub', 'LossLedger', 'DisagreementMap', 'AugmentorCloud'],
            '08_mix': ['HardScrub'], '10_vae': ['HardScrub', 'VaeScrub'], '11_icd': ['IcdMatrix', 'EmbeddingDuel']}
 

@@ -101,7 +101,7 @@ def _ask_about_disagreement(mean):
 
 # %% ../../nbs/views/hard_scrub.ipynb #41b25d10
 class HardScrub(View):
-    "Drag through a training run: the images as the augmentor made them, both models' answers, how far the augmentor went."
+    "Drag through a training run: the images as the augmentor made them, both answers, how far the augmentor went."
     _esm = module_text('hard_scrub')
 
     def __init__(self,
