@@ -2,11 +2,14 @@
 import base64, importlib.util, json, os, shutil, subprocess
 from pathlib import Path
 import pytest
-from lab import chromium_path, open_chromium
+from hypothesis import settings
+from helpers.lab import chromium_path, open_chromium
 
 os.environ.setdefault('MPLBACKEND', 'Agg')   # also for the processes that tests start
 os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')   # before a test loads torch: see hardkd/__init__.py
 if 'PYTEST_XDIST_WORKER' in os.environ: os.environ['OMP_NUM_THREADS'] = '1'   # one core for each of pytest's workers: threads of two that share cores wait for each other
+settings.register_profile('hardkd', deadline=None, derandomize=True, max_examples=30)
+settings.load_profile('hardkd')
 ROOT = Path(__file__).resolve().parents[1]
 UNTRACKED = {'.git', 'build', 'dist', '__pycache__', '.ipynb_checkpoints', '.pytest_cache', '.hypothesis', '.venv',
              '_docs', '_proc', 'data', 'runs', '.mypy_cache', '.ruff_cache'}

@@ -3,8 +3,9 @@ Without chromium these tests are skipped, in CI they fail (see the fixture `chro
 import json, re, shutil, statistics
 from pathlib import Path
 import pytest
-from lab import Lab, painted, picture, push_latency
-from view_makers import MAKERS, SETS, made
+from helpers.pages import Page
+from helpers.lab import Lab, painted, picture, push_latency
+from helpers.view_makers import MAKERS, SETS, made
 
 ROOT = Path(__file__).resolve().parents[1]
 each_view = pytest.mark.parametrize('name', MAKERS)
@@ -12,24 +13,6 @@ each_view_of_both = lambda f: each_view(pytest.mark.parametrize('which', SETS)(f
 
 
 # --- saved pages
-
-class Page:
-    "A saved page opened from disk, the network cut."
-    def __init__(self, chromium, path, dark=False, width=1100, calm=False):
-        self.context = chromium.new_context(viewport=dict(width=width, height=900), offline=True, accept_downloads=True,
-                                            color_scheme='dark' if dark else 'light', reduced_motion='reduce' if calm else 'no-preference')
-        self.page, self.errors = self.context.new_page(), []
-        self.page.on('console', lambda m: self.errors.append(m.text) if m.type == 'error' else None)
-        self.page.on('pageerror', lambda e: self.errors.append(str(e)))
-        self.page.goto(Path(path).as_uri())
-        self.view = self.page.locator('.hardkd').first
-        self.view.wait_for()
-        self.page.wait_for_timeout(150)
-
-    def caption(self): return self.view.locator('.hk-caption').inner_text()
-    def skip(self): self.view.get_by_role('button', name='Skip').click()
-    def __enter__(self): return self
-    def __exit__(self, *_): self.context.close()
 
 
 @pytest.fixture(scope='session')
@@ -222,7 +205,7 @@ def test_shift_map_follows_drag_and_keys(chromium, saved):
 
 def test_views_of_one_group_move_together(chromium, tmp_path):
     import hardkd
-    from view_makers import foreign
+    from helpers.view_makers import foreign
     run = foreign()[3]
     page = hardkd.html_page('two', [hardkd.HardScrub(run, group='g'), hardkd.HardScrub(run, group='g'), hardkd.HardScrub(run)])
     (tmp_path/'two.html').write_text(page)
@@ -243,7 +226,7 @@ def lab(chromium, tmp_path_factory):
 
 
 SETUP = f'''import sys, time, threading; sys.path.insert(0, {str(ROOT/'tests')!r})
-from view_makers import *
+from helpers.view_makers import *
 teacher, students, data, run = shipped()'''
 
 
@@ -404,9 +387,8 @@ def test_kernel_answers_also_while_a_cell_trains(notebook, capsys):
 
 def expected_caption(dx, dy):
     "What torch says of the first image at this shift, in the view's words."
-    import torch
     from hardkd import predict, shift_batch
-    from view_makers import shipped
+    from helpers.view_makers import shipped
     teacher, students, data, _ = shipped()
     said = {n: predict(m, shift_batch(data.x[:1], dx, dy)).softmax(1)[0].max(0) for n, m in dict(teacher=teacher, KD=students['KD']).items()}
     words = ', '.join(f'{n} says {k} ({100*p:.0f} %)' for n, (p, k) in said.items())

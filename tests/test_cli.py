@@ -16,8 +16,8 @@ from hardkd.experiments import commands, recipes, story as stories, toy
 from hardkd.data import digits
 from hardkd.weights import pretrained
 from hardkd.spatial import GENERATORS, SpatialAugmentor
-from test_data import write_mnist
-from test_kit import close, dome, held, images, maps_of, ramp, said, story
+from helpers.sets import write_mnist
+from helpers.figures import close, dome, held, images, maps_of, ramp, said, story
 
 ROOT = Path(__file__).resolve().parents[1]
 METHODS = ['teacher', 'student', 'kd', 'kd_fixed', 'hard']

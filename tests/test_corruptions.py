@@ -6,6 +6,7 @@ from matplotlib.collections import PathCollection
 from torch import nn
 from torch.utils.data import DataLoader
 from torchvision.transforms.v2 import functional as V
+from helpers.chance import rand
 from hardkd import CORRUPTIONS, Images, accuracy, agreement, calibration_error, corrupt, corruption_figure
 from hardkd.experiments.figures import convergence_figure, corrupted_figure
 from hardkd import corruption_table, digits, predict, pretrained
@@ -16,7 +17,6 @@ DRAWN = [n for n in NAMES if n not in ('blur', 'contrast')]     # the others lea
 each_name = pytest.mark.parametrize('name', NAMES)
 
 
-def rand(*shape, seed=0): return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
 def strength(name, severity=5): return CORRUPTIONS[name][1][severity-1]
 
 

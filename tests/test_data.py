@@ -3,17 +3,16 @@ import gzip, hashlib, pickle, urllib.error
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from PIL import Image
 from torch.utils.data import DataLoader, Subset, TensorDataset
 from torchvision import datasets
+from helpers.sets import idx_bytes, write_mnist
 from hardkd.data import *
 from hardkd.core.assets import *
 from hardkd.core.checks import *
 from hardkd.data import _sets
 
-settings.register_profile('hardkd', deadline=None, derandomize=True, max_examples=50)
-settings.load_profile('hardkd')
 sides = st.integers(1, 6)
 rng = np.random.default_rng(0)
 
@@ -180,20 +179,6 @@ def test_damaged_asset_is_refused(tmp_path):
 
 
 # --- sets as they are on disk
-
-def idx_bytes(array): return bytes([0, 0, 8, array.ndim]) + np.array(array.shape, '>u4').tobytes() + array.tobytes()
-
-
-def write_mnist(folder, n=60, m=30, open=open, suffix=''):
-    "A small MNIST in the real format; returns its arrays by file stem."
-    folder.mkdir(parents=True)
-    arrays = {}
-    for part, k in (('train', n), ('t10k', m)):
-        arrays[f'{part}-images-idx3'] = rng.integers(0, 256, (k, 28, 28), np.uint8)
-        arrays[f'{part}-labels-idx1'] = np.arange(k, dtype=np.uint8) % 10
-    for stem, array in arrays.items():
-        with open(folder/f'{stem}-ubyte{suffix}', 'wb') as f: f.write(idx_bytes(array))
-    return arrays
 
 
 @pytest.mark.parametrize('name', ['MNIST', 'FashionMNIST', 'KMNIST'])

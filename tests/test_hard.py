@@ -3,7 +3,7 @@ import copy, inspect
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from torch import nn
 from torch.utils.data import DataLoader
 from torchvision import transforms
@@ -17,8 +17,6 @@ from hardkd.spatial import GENERATORS, SpatialAugmentor
 from hardkd.run import Batch
 from hardkd.train import Referee
 
-settings.register_profile('hardkd', deadline=None, derandomize=True, max_examples=50)
-settings.load_profile('hardkd')
 objectives = pytest.mark.parametrize('objective', [hardness, student_sensitivity])
 QUICK = dict(batch_size=32, progress=False)
 

@@ -164,6 +164,12 @@ def test_lessons_are_called_by_their_names(files):
     assert wrong == []
 
 
+def test_no_test_imports_another():
+    "What tests share is in tests/helpers."
+    wrong = [(p.name, line) for p in (ROOT/'tests').rglob('*.py') for line in p.read_text(encoding='utf-8').splitlines() if re.match(r'\s*(from|import) test_', line)]
+    assert wrong == []
+
+
 # --- each rule sees what breaks it
 
 @pytest.mark.parametrize('module, text, complaint', [

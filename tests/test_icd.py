@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from torch import nn
 from torch.autograd import gradcheck
 from hypothesis import given, settings, strategies as st
-import hardkd, train_jobs as jobs, hardkd.views.loss_ledger
+import hardkd, hardkd.views.loss_ledger
+from helpers import train_jobs as jobs
 from hardkd import ICDLoss, ICDTerm, contrastive_loss, icd_terms, invariance_penalty, kd_loss
 from hardkd.run import Batch
 from hardkd.train import StudentLoss

@@ -10,8 +10,6 @@ from hardkd.views.loss_ledger import *
 from hardkd.views.temperature_dial import *
 from hardkd.losses import *
 
-settings.register_profile('hardkd', deadline=None, derandomize=True, max_examples=50)
-settings.load_profile('hardkd')
 many, classes, seeds = st.integers(1, 6), st.integers(2, 7), st.integers(0, 99)
 hot = st.sampled_from([0.5, 1., 2., 4., 20.])
 

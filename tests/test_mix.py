@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings, strategies as st
 from torch import nn
 from torchvision.transforms import v2
+from helpers.chance import gen, rand
 from hardkd.data import digits
 from hardkd.hard import AugmentorLoss, distill, hardness
 from hardkd.views.hard_scrub import HardScrub
@@ -21,14 +22,8 @@ from hardkd.run import Batch
 from hardkd.train import Referee
 from hardkd.core.seeds import seed_of
 
-settings.register_profile('hardkd', deadline=None, derandomize=True, max_examples=50)
-settings.load_profile('hardkd')
 sides = st.integers(1, 40)
 few = settings(max_examples=25)
-
-
-def gen(seed=0): return torch.Generator().manual_seed(seed)
-def rand(*shape, seed=0): return torch.rand(shape, generator=gen(seed))
 
 
 def new(seed=0, loud=0., **more):

@@ -16,8 +16,6 @@ from hardkd.views.net import *
 from hardkd.core.assets import *
 from hardkd.views.base import *
 
-settings.register_profile('hardkd', deadline=None, derandomize=True, max_examples=20)
-settings.load_profile('hardkd')
 FACTORIES = dict(shift_cnn=shift_cnn, cnn=cnn, mlp=mlp, resnet18=resnet18, vit=vit)
 each_factory = pytest.mark.parametrize('name', FACTORIES)
 

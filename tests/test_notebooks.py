@@ -3,7 +3,7 @@ Those that show a view are run in JupyterLab (test_browser) instead, where there
 import subprocess, sys
 from pathlib import Path
 import pytest
-from lab import chromium_path
+from helpers.lab import chromium_path
 from test_browser import LESSONS
 
 ROOT = Path(__file__).resolve().parents[1]

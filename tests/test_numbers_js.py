@@ -3,7 +3,6 @@ in tests/js read; node's own test runner runs them."""
 import importlib.util, json, os, shutil, subprocess
 from pathlib import Path
 import pytest, torch
-import torch.nn.functional as F
 
 TESTS = sorted((Path(__file__).parent/'js').glob('*.test.js'))
 CASES = {}

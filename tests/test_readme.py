@@ -9,7 +9,7 @@
 import os, re, shlex, subprocess, sys
 from pathlib import Path
 import pytest
-from test_data import write_mnist
+from helpers.sets import write_mnist
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT/'README.md'

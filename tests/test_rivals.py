@@ -1,14 +1,13 @@
 "hardkd.rivals: augmentations as contenders, the ascent on pixels, what is measured, and both budgets."
 import json
 import random
-from functools import partial
 from pathlib import Path
 import numpy as np
 import pytest
 import torch
 import hardkd, hardkd.core.assets, hardkd.experiments.comparison, hardkd.experiments.contenders, hardkd.experiments.figures
-import train_jobs as jobs
-from hardkd import CORRUPTIONS, Compose, HardDraws, HierarchicalVAE, Images, SpatialAugmentor, VAEAugmentor, accuracy, agreement, calibration_error, compared, compared_text, corrupt, digits, hardness, mlp, paired_interval, pretrained, predict, robust_teacher, shift_cnn, translate
+from helpers import train_jobs as jobs
+from hardkd import CORRUPTIONS, HardDraws, HierarchicalVAE, Images, accuracy, agreement, calibration_error, compared, compared_text, corrupt, digits, hardness, mlp, paired_interval, pretrained, predict, robust_teacher, translate
 from hardkd.experiments.ascent import PixelAscent
 from hardkd.experiments.contenders import AUGMENTED, Case, contend, CONTENDERS
 from hardkd.experiments.corruptions import Corrupting

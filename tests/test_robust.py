@@ -6,7 +6,8 @@ import pytest, torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import nn
-import hardkd, train_jobs as jobs, hardkd.experiments.contenders
+import hardkd, hardkd.experiments.contenders
+from helpers import train_jobs as jobs
 from hardkd import Images, compared, compared_text, digits, linear_probe, mlp, paired_interval, pretrained, shift_cnn
 from hardkd.experiments.comparison import compare
 from hardkd.experiments.records import compared_html

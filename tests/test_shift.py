@@ -6,19 +6,15 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings, strategies as st
 from torch import nn
+from helpers.chance import rand
 from hardkd.data import Images, digits
 from hardkd.models import cnn, mlp
 from hardkd.shift import equivariance_error, invariance_error, shift_batch, shift_map, translate
 from hardkd.views.shift_map import shift_map_figure
-from test_kit import close, held, maps_of, ramp, said, texts_of
+from helpers.figures import close, held, maps_of, ramp, said, texts_of
 
-settings.register_profile('hardkd', deadline=None, derandomize=True, max_examples=50)
-settings.load_profile('hardkd')
 sides = st.integers(1, 7)
 moves = st.integers(-9, 9)
-
-
-def rand(*shape, seed=0): return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
 
 
 def slow_shift(x, dx, dy):

@@ -3,21 +3,16 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import affine
+from helpers.chance import gen, rand
 from hardkd.data import digits
 from hardkd.figures.charts import widths_figure
 from hardkd.spatial import GENERATORS, SpatialAugmentor, affine_places, generator_matrices, warp
 
-settings.register_profile('hardkd', deadline=None, derandomize=True, max_examples=50)
-settings.load_profile('hardkd')
 sides = st.integers(1, 9)
 NAMES = tuple(GENERATORS)
-
-
-def gen(seed=0): return torch.Generator().manual_seed(seed)
-def rand(*shape, seed=0): return torch.rand(shape, generator=gen(seed))
 
 
 def move(x, **amounts):

@@ -19,9 +19,9 @@ from hardkd.run import Batch, NotFinite
 from hardkd.train import StudentLoss, train_student, fit, play
 from hardkd.core.seeds import seed_of
 sys.path.insert(0, str(Path(__file__).parent))
-import train_jobs as jobs
+from helpers import train_jobs as jobs
 
-JOBS = Path(__file__).parent/'train_jobs.py'
+JOBS = Path(__file__).parent/'helpers'/'train_jobs.py'
 ALONE = {k: v for k,v in os.environ.items() if k not in ('RANK','WORLD_SIZE','LOCAL_RANK')} | {'OMP_NUM_THREADS': '1'}
 QUICK = dict(progress=False, batch_size=16)
 

@@ -1,14 +1,14 @@
 "hardkd.vae: the bound, the hierarchy, its training, and the augmentor that moves the groups."
 import copy
 import math
-from functools import partial
 import pytest
 import torch
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from torch import nn
+from helpers.chance import gen
 import hardkd, hardkd.vae
 import hardkd.vae
-import train_jobs as jobs
+from helpers import train_jobs as jobs
 from hardkd.data import Images, digits
 from hardkd.hard import AugmentorLoss
 from hardkd.views.disagreement_map import DisagreementMap
@@ -26,11 +26,6 @@ from hardkd.vae_training import *
 from hardkd.views.vae_scrub import *
 from hardkd.figures.images import *
 
-settings.register_profile('hardkd', deadline=None, derandomize=True, max_examples=25)
-settings.load_profile('hardkd')
-
-
-def gen(seed=0): return torch.Generator().manual_seed(seed)
 
 
 def small(shape=(1,12,12), latents=((3,), (2,), (1,)), width=8, seed=0, **more):

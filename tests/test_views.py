@@ -10,7 +10,8 @@ from hardkd.data import to_bytes
 from hardkd.views import doctor as doctor_room
 from hardkd.views.base import View
 from hardkd.views.base import closest, module_text, pack, question
-from view_makers import MAKERS, NASTY, Odd, SETS, made, shipped
+from helpers.asking import heard
+from helpers.view_makers import MAKERS, NASTY, Odd, SETS, made, shipped
 
 each_view_of_both = lambda f: pytest.mark.parametrize('name', MAKERS)(pytest.mark.parametrize('which', SETS)(f))
 
@@ -82,23 +83,15 @@ class Still(View):
     def answer(self, what): return dict(double=2*what['x'], many=torch.ones(2, dtype=torch.uint8))
 
 
-def heard(view, what):
-    "What the browser is sent when it asks."
-    sent = []
-    view.send = lambda message, buffers=None: sent.append((message, buffers))
-    view._heard(None, dict(ask=7, what=what), [])
-    return sent[0]
-
-
 def test_request_is_answered_with_bytes():
     message, buffers = heard(Still(), dict(x=4))
-    assert message == dict(told=7, answer=dict(double=8), arrays=dict(many=dict(dtype='uint8', shape=[2])))
+    assert message == dict(told=3, answer=dict(double=8), arrays=dict(many=dict(dtype='uint8', shape=[2])))
     assert buffers == [b'\x01\x01']
 
 
 def test_error_of_an_answer_goes_to_the_reader():
     message, buffers = heard(Still(), dict(y=4))
-    assert message == dict(told=7, error="KeyError: 'x'") and buffers is None
+    assert message == dict(told=3, error="KeyError: 'x'") and buffers is None
 
 
 def test_other_messages_are_not_answered():

@@ -11,8 +11,8 @@ from hardkd import EmbeddingDuel, Images, Run, logits_and_features, mlp, shift_b
 from hardkd.views.embedding_duel import duel_figure
 from hardkd.figures.page import files
 from hardkd.views.base import module_text
-from lab import SavedPage, picture
-from view_makers import NASTY, Odd, SETS
+from helpers.pages import SavedPage
+from helpers.view_makers import NASTY, Odd, SETS
 
 MOVES = [(0,0), (-4,0), (-2,0), (2,0), (4,0), (0,-4), (0,-2), (0,2), (0,4)]
 COLOURS = ['model', 'class of the image', 'shift']

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from torch import nn
 import hardkd, hardkd.views.icd_matrix
 from hardkd import Images
-from lab import painted, picture
-from view_makers import NASTY, Odd, SETS
+from helpers.lab import painted, picture
+from helpers.view_makers import NASTY, Odd, SETS
 
 IcdMatrix, icd_figure = hardkd.IcdMatrix, hardkd.views.icd_matrix.icd_figure
 

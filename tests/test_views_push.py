@@ -9,20 +9,14 @@ from hardkd.figures.answers import plane_figure, push_figure
 from hardkd.views.push_the_digit import PushTheDigit
 from hardkd.spatial import GENERATORS, from_units, to_units, warp
 from hardkd.views.disagreement_map import motion_plane, pixel_places, plane_axes
-from lab import painted, picture
-from test_browser import Page
-from view_makers import NASTY, Odd, foreign, made, shipped
+from helpers.asking import heard
+from helpers.lab import painted, picture
+from helpers.pages import Page
+from helpers.view_makers import NASTY, Odd, foreign, made, shipped
 
 
 def as_shown(x): return to_bytes(x).float()/255          # what a page holds of images
 def says(model, x): return predict(model, x).argmax(1)
-def heard(view, what):
-    "What the browser is sent when it asks."
-    sent = []
-    view.send = lambda message, buffers=None: sent.append((message, buffers))
-    try: view._heard(None, dict(ask=3, what=what), [])
-    finally: del view.send
-    return sent[0]
 
 def array(message, buffers, name):
     "One of the arrays in an answer."

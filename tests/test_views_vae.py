@@ -8,11 +8,11 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 from torch import nn
-from hardkd import HierarchicalVAE, Images, VAEAugmentor, VaeScrub, digits, mlp, predict, pretrained
+from hardkd import HierarchicalVAE, Images, VAEAugmentor, VaeScrub, predict
 from hardkd.views.vae_scrub import vae_scrub_figure
 from hardkd.views.base import module_text
-from lab import SavedPage, picture
-from view_makers import NASTY, Odd
+from helpers.pages import SavedPage
+from helpers.view_makers import NASTY, Odd
 
 THREE, FOUR, ONE = ((8,), (2,), (1,)), ((3,), (2, 2), (1,)), ((), (3,), ())
 

@@ -10,7 +10,7 @@ page, where the networks run in the browser (most of its frames ask both network
 import argparse, math, statistics, sys, tempfile
 from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from lab import Lab, open_chromium, push_latency
+from helpers.lab import Lab, open_chromium, push_latency
 
 SETUP = '''import torch, hardkd
 from hardkd import *

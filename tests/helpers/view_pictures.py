@@ -4,7 +4,7 @@ The models are those of the README's first example; each view is opened as a sav
 import io, sys, tempfile
 from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from lab import open_chromium
+from helpers.lab import open_chromium
 import hardkd
 from PIL import Image
 

@@ -195,24 +195,3 @@ def push_latency(view, keys):
             await new Promise((done) => setTimeout(done, 20));
         }
         return times }''', keys)
-
-
-class SavedPage:
-    "A view, saved, and opened from disk with the network off; an error in its console fails the test."
-    def __init__(self, chromium, view, path, width=1000, dark=False):
-        self.context = chromium.new_context(offline=True, viewport=dict(width=width, height=900), color_scheme='dark' if dark else 'light', reduced_motion='reduce')
-        self.page, self.errors = self.context.new_page(), []
-        self.page.on('console', lambda m: self.errors.append(m.text) if m.type == 'error' else None)
-        self.page.on('pageerror', lambda e: self.errors.append(str(e)))
-        self.page.on('dialog', lambda d: (self.errors.append(d.message), d.dismiss()))
-        self.page.goto(view.save_html(path/'view.html').as_uri())
-        self.view = self.page.locator('.hardkd')
-        self.view.wait_for()
-        self.page.wait_for_timeout(150)
-    def caption(self): return self.view.locator('.hk-caption').inner_text()
-    def skip(self): self.view.get_by_role('button', name='Skip').click()
-    def pixels(self): return picture(self.view)
-    def __enter__(self): return self
-    def __exit__(self, *_):
-        assert self.errors == []
-        self.context.close()
