@@ -79,9 +79,30 @@ def script_json(
     "As JSON that may stand inside a script element."
     return json.dumps(thing).replace('<', r'\u003c')
 
+_DRAW = '''for (const figure of document.querySelectorAll('figure.hardkd-plotly')) {
+  const { data, layout } = JSON.parse(figure.querySelector('script').textContent);
+  Plotly.newPlot(figure.querySelector('div'), data, layout, { responsive: true, displaylogo: false });
+}'''
+
+def _plotly_html(
+    fig:Any,     # a plotly Figure; an `InteractiveFigure` brings its words and its still
+)->Html:         # a figure element, drawn by the script that `html_page` adds once
+    "An interactive chart: its numbers, and for readers without scripts its still or its words."
+    words, still = getattr(fig, '_words', '') or 'An interactive chart.', getattr(fig, '_still', None)
+    left = html.escape(words) if still is None else figure_html(still, alt=words)
+    return Html(f'<figure class="hardkd-plotly" role="group" aria-label="{html.escape(words)}"><div></div>'
+                f'<noscript>{left}</noscript><script type="application/json">{script_json(json.loads(fig.to_json()))}'
+                '</script></figure>')
+
+def _plotly_scripts():
+    "plotly's own program, from the installed package, and the lines that draw."
+    from plotly.offline import get_plotlyjs
+    return f'<script>{get_plotlyjs()}</script><script>{_DRAW}</script>'
+
 def _part_html(i, part):
     "The i-th part of a page as markup."
     if isinstance(part, Html): return part
+    if hasattr(part, 'to_plotly_json'): return _plotly_html(part)
     if hasattr(part, 'savefig'): return figure_html(part)
     if hasattr(part, 'to_html'): return part.to_html()
     if not isinstance(part, str): raise TypeError(f'parts[{i}]: got {type(part).__name__}, not a text or Figure')
@@ -89,10 +110,11 @@ def _part_html(i, part):
 
 def html_page(
     title:str,   # heading and window title
-    parts:list,  # Figures, views, `Html`, and texts: each a paragraph, or a heading if it starts with '## '
+    parts:list,  # Figures (plotly's, too), views, `Html`, texts: each a paragraph, or a heading if it starts with '## '
 )->str:          # a whole page
     "One page that needs nothing but itself; every text is escaped."
     if not str(title).strip(): raise ValueError(f'title: got {title!r}, allowed is a text')
     if isinstance(parts, str): raise TypeError('parts: got one text, allowed is a list')
     body = '\n'.join(_part_html(i, part) for i,part in enumerate(parts))
+    if any(hasattr(part, 'to_plotly_json') for part in parts): body += _plotly_scripts()
     return fill_template(page_source('page.html'), title=html.escape(str(title)), body=body)
