@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from torch import Tensor
 from ..core.checks import check_array, check_one_of, check_pictures, refused
-from .style import add_axes, add_colour_bar, AUGMENTOR, INK, looks, new_figure, wrap_text, write_text
+from .style import (add_axes, add_colour_bar, AUGMENTOR, draw_ring, INK, looks, MAP_COLOURS, new_figure,
+                                  PAPER, wrap_text, write_rows, write_text)
 from .images import draw_images
-from .charts import draw_bars
+from .charts import draw_bars, likeliest_classes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,10 +21,8 @@ if TYPE_CHECKING:
 # %% ../../nbs/figures/answers.ipynb #c73646de
 def _draw_answers(fig, sheet, x, y, probs, classes):
     "What both models say, as bars of the likeliest classes, their names on the left."
-    likely = sorted((-max(p[k] for p in probs.values()), k) for k in range(len(classes)))
-    bars = sorted(k for _,k in likely[:6])
-    for i,k in enumerate(bars):
-        write_text(sheet, x-.1, y+.18+.36*i, wrap_text(classes[k], .6, lines=1), ha='right', va='center')
+    bars = likeliest_classes(probs.values(), 6)
+    write_rows(sheet, x-.1, y, .36, [wrap_text(classes[k], .6, lines=1) for k in bars])
     draw_bars(fig, x, y, .36*len(bars), probs, bars)
 
 # %% ../../nbs/figures/answers.ipynb #8c4f1284
@@ -51,7 +50,7 @@ def _kinds_of_right(teacher, student):
 def _draw_square(ax, x, y, side, colour, sign, size):
     "One move, or a key: a square with its sign, `size` points high."
     from matplotlib.patches import Rectangle
-    ax.add_patch(Rectangle((x-side/2, y-side/2), side, side, facecolor=colour, edgecolor='white', lw=.5))
+    ax.add_patch(Rectangle((x-side/2, y-side/2), side, side, facecolor=colour, edgecolor=PAPER, lw=.5))
     ink = 'black' if sign == 'S' else 'white'
     if sign and size: write_text(ax, x, y, sign, size, ha='center', va='center', color=ink)
 
@@ -60,19 +59,19 @@ def _draw_moves(fig, moves, kinds, now):
     m = max(1, max(max(map(abs, move)) for move in moves))
     ax = add_axes(fig, .7, 2.75, 2.4, 2.4, xlabel='dx, pixels right', ylabel='dy, pixels down')
     for (dx,dy),(colour,sign,_) in zip(moves, kinds): _draw_square(ax, dx, dy, 1, colour, sign, 6*(m <= 10))
-    for ink,width in ('white', 3), ('black', 1.2): ax.plot(*now, 'o', ms=8, mfc='none', mec=ink, mew=width)
+    draw_ring(ax, *now)
     ax.set(xlim=(-m-.5, m+.5), ylim=(m+.5, -m-.5), xticks=[-m, 0, m], yticks=[-m, 0, m])
 
 # %% ../../nbs/figures/answers.ipynb #37f9562f
 def push_figure(
-    images:Tensor,  # (n,C,H,W) in [0,1]: the image after some of the moves
-    shown,          # n rows of `moves`, those of the images
-    now:int,        # the row of `moves` whose answers the bars show
-    moves,          # (L,2) moves tried, (dx, dy) pixels
-    probs:dict,     # of the teacher and a student, in this order: name -> (L,K) probabilities after each move
-    label:int,      # the right class
-    classes,        # K names
-    title:str='',   # one line above
+    images:Tensor,   # (n,C,H,W) in [0,1]: the image after some of the moves
+    shown:Sequence,  # n rows of `moves`, those of the images
+    now:int,         # the row of `moves` whose answers the bars show
+    moves:Sequence,  # (L,2) moves tried, (dx, dy) pixels
+    probs:dict,      # of the teacher and a student, in this order: name -> (L,K) probabilities after each move
+    label:int,       # the right class
+    classes:Sequence,  # K names
+    title:str='',    # one line above
 )->'Figure':
     "One image pushed: how it looks, who was right after each move, what both say after one."
     moves, probs = _check_push(images, shown, now, moves, probs, label, classes)
@@ -85,9 +84,9 @@ def push_figure(
     below = ['\n'.join([str(moves[i]), *lines]) for i,lines in zip(shown, words)]
     draw_images(sheet, .15, .5, images, 1.15, 1.35, 2, len(shown), below)
     _draw_moves(fig, moves, [kinds[pair] for pair in right], moves[now])
-    for i,(colour,sign,words) in enumerate(kinds.values()):
+    for i,(colour,sign,meaning) in enumerate(kinds.values()):
         _draw_square(sheet, 3.35, 2.9+.25*i, .17, colour, sign, 8)
-        write_text(sheet, 3.5, 2.9+.25*i, wrap_text(words, 1.1, lines=1), va='center')
+        write_text(sheet, 3.5, 2.9+.25*i, wrap_text(meaning, 1.1, lines=1), va='center')
     write_text(sheet, 5.25, 2.4, f'after {moves[now]}', weight='bold')
     _draw_answers(fig, sheet, 5.25, 2.75, {name: p[now] for name,p in probs.items()}, classes)
     return fig
@@ -98,14 +97,14 @@ def _draw_field(fig, values, axes, cell, hatched, cloud):
     from matplotlib.patches import Rectangle
     G, (row, column) = len(values), cell
     ax = add_axes(fig, .8, .6, 2.7, 2.7, **{f'{k}label': f"{a['name']}, {a['unit']}" for k,a in zip('xy', axes)})
-    drawn = ax.imshow(values, cmap='viridis', vmin=0, vmax=max(values.max(), 1e-9))
+    drawn = ax.imshow(values, cmap=MAP_COLOURS, vmin=0, vmax=max(values.max(), 1e-9))
     for r,c in zip(*hatched.nonzero()):
         ax.add_patch(Rectangle((c-.5, r-.5), 1, 1, facecolor=(.5, .5, .5, .55), edgecolor=INK, hatch='///', lw=0))
     if cloud is not None:
         w, h = (float(v)*(G-1)/2 for v in cloud)
-        frame = Rectangle((G//2-w, G//2-h), 2*w, 2*h, fill=False, edgecolor='white', lw=2, linestyle='-.')
+        frame = Rectangle((G//2-w, G//2-h), 2*w, 2*h, fill=False, edgecolor=PAPER, lw=2, linestyle='-.')
         ax.add_patch(frame)
-    for ink,width in ('white', 3), ('black', 1.2): ax.plot(column, row, 'o', ms=8, mfc='none', mec=ink, mew=width)
+    draw_ring(ax, column, row)
     ends = [0, G//2, G-1]
     names = {f'{k}ticklabels': [f"{a['at'][i]:.3g}" for i in ends] for k,a in zip('xy', axes)}
     ax.set(xlim=(-.5, G-.5), ylim=(G-.5, -.5), xticks=ends, yticks=ends, **names)
