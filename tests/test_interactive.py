@@ -70,9 +70,20 @@ def test_figure_is_light_and_says_what_it_shows(name):
     fig = FIGURES[name]()
     assert isinstance(fig, go.Figure) and isinstance(fig, InteractiveFigure)
     data = fig._repr_mimebundle_()
-    assert set(data) <= {'application/vnd.plotly.v1+json', 'image/png', 'text/plain'}
+    assert set(data) == {'application/vnd.plotly.v1+json', 'text/plain'}, 'JupyterLab would show a picture instead of the chart'
     assert len(json.dumps(data)) < 100_000 and re.search(r'\d', data['text/plain'])
     assert '<script' not in json.dumps(data['application/vnd.plotly.v1+json']['layout'])
+
+
+def test_still_is_an_output_of_its_own(monkeypatch):
+    shown = []
+    monkeypatch.setattr('IPython.display.display', lambda data, raw: shown.append(data))
+    FIGURES['curves']()._ipython_display_()
+    chart, still = shown
+    assert 'application/vnd.plotly.v1+json' in chart and 'js-plotly-plot' in still['text/html'] and '<img' in still['text/html']
+    assert len(json.dumps(shown)) < 100_000, 'ten of them in a lesson stay below a megabyte'
+    FIGURES['surface']()._ipython_display_()
+    assert len(shown) == 3, 'no still was given'
 
 
 def test_program_of_plotly_is_in_a_page_once():

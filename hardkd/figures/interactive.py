@@ -8,7 +8,7 @@ __all__ = ['InteractiveFigure', 'plain_text', 'interactive_curves', 'difference_
 
 # %% ../../nbs/figures/interactive.ipynb #1e49e7ee
 import base64, html, json
-from typing import Any, Sequence, TYPE_CHECKING
+from typing import Sequence, TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 from torch import Tensor
@@ -31,15 +31,18 @@ class InteractiveFigure(go.Figure):
         self._words, self._still = words, still
 
     def _repr_mimebundle_(self, *_, **__):
-        "What a notebook keeps."
-        data: dict[str, Any] = {'application/vnd.plotly.v1+json': json.loads(self.to_json()), 'text/plain': self._words}
-        if self._still is not None: data['image/png'] = base64.b64encode(figure_png(self._still, 100)).decode()
-        return data
+        "Numbers and words; no picture beside them: JupyterLab would show that instead."
+        return {'application/vnd.plotly.v1+json': json.loads(self.to_json()), 'text/plain': self._words}
 
     def _ipython_display_(self):
-        "The bundle as it is, whatever plotly's default renderer may be."
+        "The chart, then its still: hidden beside the chart, shown where the notebook is read without plotly."
         from IPython.display import display
         display(self._repr_mimebundle_(), raw=True)
+        if self._still is None: return
+        hide = '<style>.jp-OutputArea:has(.js-plotly-plot) .hardkd-chart-still { display: none }</style>'
+        picture = base64.b64encode(figure_png(self._still, 100)).decode()
+        still = f'<img alt="{html.escape(self._words)}" src="data:image/png;base64,{picture}">'
+        display({'text/html': f'<div class="hardkd-chart-still">{hide}{still}</div>', 'text/plain': ''}, raw=True)
 
 _SYMBOLS = {'o': 'circle', 's': 'square', '^': 'triangle-up', 'v': 'triangle-down', '<': 'triangle-left',
             '>': 'triangle-right', 'D': 'diamond', 'd': 'diamond-tall', 'P': 'cross', 'X': 'x', '*': 'star',
