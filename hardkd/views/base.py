@@ -201,7 +201,7 @@ def width_axes(
     run:Run,  # recorded
 )->list:      # a dict each: name, factor, unit; empty where the augmentor has no widths
     "What a width of 1 is, for each width in the trace."
-    trace = run.trace
+    trace = run.trace or {}
     if 'widths' not in trace: return []
     augmentor: Any = run.augmentor
     units = augmentor.units(trace['x'].shape[-2:])
