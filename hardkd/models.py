@@ -7,7 +7,7 @@ __all__ = ['FACTORIES', 'mlp', 'cnn', 'shift_cnn', 'tiny_student', 'resnet18', '
            'predict', 'accuracy', 'check_models', 'captured', 'last_linear', 'pooled', 'logits_and_features']
 
 # %% ../nbs/02_models.ipynb #600e8caf
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 import torch, torchvision
@@ -103,7 +103,8 @@ def vit(
     net.conv_proj = nn.Conv2d(channels, dim, patch, patch)
     return net
 
-FACTORIES = dict(shift_cnn=shift_cnn, cnn=cnn, mlp=mlp, resnet18=resnet18, vit=vit)   # what a name can stand for
+# what a name can stand for
+FACTORIES: dict[str, Callable[..., nn.Module]] = dict(shift_cnn=shift_cnn, cnn=cnn, mlp=mlp, resnet18=resnet18, vit=vit)
 
 # %% ../nbs/02_models.ipynb #8f01a942
 class Normalised(nn.Module):

@@ -64,10 +64,11 @@ function maps(v, d) {
   const unlessHidden = (value) => (cell) => (d.hidden(cell) ? null : value(cell));
   map(() => d.names[0], (cell) => d.value(0, cell), d.form);
   map(d.name, unlessHidden((cell) => d.value(d.student(), cell)), d.form);
-  const points = (x) => (d.inNats() ? short(x) : `${(100 * x).toFixed(0)} points`);
+  const plus = (x) => (x > 0 ? '+' : '');
+  const points = (x) => (d.inNats() ? `${plus(x)}${short(x)}` : `${(100 * x).toFixed(0)} points`);
   map(() => `${d.name()} − ${d.names[0]}`, unlessHidden(d.gap), points, {
-    scale: 'difference', span: () => [-d.span()[1], d.span()[1]],
-    form: (x) => (d.inNats() ? short(x) : `${x > 0 ? '+' : ''}${(100 * x).toFixed(0)}`) });
+    scale: () => (d.inNats() ? 'difference, less is better' : 'difference'), span: () => [-d.span()[1], d.span()[1]],
+    form: (x) => `${plus(x)}${d.inNats() ? short(x) : (100 * x).toFixed(0)}` });
 }
 
 // One image at this shift, and what each model says of it.

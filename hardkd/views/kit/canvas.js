@@ -199,6 +199,7 @@ const VIRIDIS = ('440154470d6048186a482374472d7b4537814240863e49893b528b375b8d33
 const ORANGE_BLUE = [0xD5, 0x5E, 0x00, 0xF7, 0xF7, 0xF7, 0x00, 0x72, 0xB2];
 // Colour of t in [0,1]: viridis for quantities, orange to blue for differences.
 export function tint(t, scale = 'viridis') {
+  if (scale === 'difference, less is better') return tint(1 - t, 'difference');
   const stops = scale === 'difference' ? ORANGE_BLUE : VIRIDIS, n = stops.length / 3 - 1;
   const at = clamp(t, 0, 1) * n, i = Math.min(n - 1, Math.floor(at)), f = at - i;
   const c = [0, 1, 2].map((k) => Math.round(stops[3 * i + k] * (1 - f) + stops[3 * i + 3 + k] * f));

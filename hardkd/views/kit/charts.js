@@ -120,6 +120,8 @@ export function heatGrid(v, parent, options) {
   }, () => go((rows - 1) / 2, (cols - 1) / 2));
   return Object.assign(drawing, { area });
 }
+// A scale, or a function that is asked at each draw.
+const scaleOf = (scale) => (typeof scale === 'function' ? scale() : scale);
 function heatTiles(ctx, v, { size, cell, tall }, { rows, cols, values, span, scale }) {
   const [a, b] = span(), { ink, soft } = v.colours(), X = (c) => HEAT.left + c * cell, Y = (r) => HEAT.top + r * cell;
   let hidden = false;
@@ -127,7 +129,7 @@ function heatTiles(ctx, v, { size, cell, tall }, { rows, cols, values, span, sca
     for (let c = 0; c < cols; c += 1) {
       const value = values(r, c);
       hidden ||= value === null;
-      ctx.fillStyle = value === null ? soft : tint((value - a) / (b - a || 1), scale);
+      ctx.fillStyle = value === null ? soft : tint((value - a) / (b - a || 1), scaleOf(scale));
       fillTile(ctx, X(c), Y(r), X(c + 1), Y(r + 1));
     }
   }
@@ -137,7 +139,7 @@ function heatTiles(ctx, v, { size, cell, tall }, { rows, cols, values, span, sca
 function heatScale(ctx, v, { size, tall }, { span, scale, form = short }) {
   const [a, b] = span(), { ink, line } = v.colours(), x = HEAT.left + size + 8, { top, bar } = HEAT;
   for (let i = 0; i <= 40; i += 1) {
-    ctx.fillStyle = tint(1 - i / 40, scale);
+    ctx.fillStyle = tint(1 - i / 40, scaleOf(scale));
     ctx.fillRect(x, top + (i / 41) * tall, bar, tall / 41 + 0.6);
   }
   outlineRect(ctx, x, top, bar, tall, line);
