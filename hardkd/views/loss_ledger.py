@@ -7,6 +7,7 @@ __all__ = ['ledger_weights', 'ledger_figure', 'LossLedger']
 
 # %% ../../nbs/views/loss_ledger.ipynb #dae744e2
 import math
+from typing import Any
 import numpy as np
 from ..core.checks import check_array, check_number, check_one_of, refused
 from ..figures.style import add_axes, escape_dollars, INK, looks, new_figure, PALE, wrap_text, write_text
@@ -15,66 +16,86 @@ from .base import closest, module_text, question, View
 # %% ../../nbs/views/loss_ledger.ipynb #dac3b372
 _NO_TERMS = {'turn', 'player', 'step', 'seconds', 'loss', 'accuracy', 'hardness', 'logit_scale'}
 
-def _by_player(history):
-    "A run's records as columns, for each player: turn, terms, and their sum: what it lowers or, the augmentor, climbs."
+def _turns_of(history):
+    "A run's records, checked: a list of dicts, with turns of the student."
     history = getattr(history, 'history', history)
-    if not isinstance(history, (list, tuple)): raise refused('history', type(history).__name__, 'a Run, or its list of turns', TypeError)
+    if not isinstance(history, (list, tuple)):
+        raise refused('history', type(history).__name__, 'a Run, or its list of turns', TypeError)
     for i,h in enumerate(history):
         if not (isinstance(h, dict) and {'turn', 'player', 'loss'} <= set(h)):
             raise refused(f'history[{i}]', repr(h)[:80], "dicts with 'turn', 'player', 'loss'")
-    found = {str(h['player']): {} for h in history}
-    if 'student' not in found: raise refused('history', f"turns of {', '.join(found) or 'nobody'}", 'those with turns of the student')
-    for p,columns in found.items():
-        mine = sorted((h for h in history if str(h['player']) == p), key=lambda h: h['turn'])
-        kept = [k for k in mine[0] if k not in _NO_TERMS and all(k in h for h in mine)]
-        if p == 'student' and {'clean', 'hard', 'labels'} & set(kept): kept = [k for k in kept if k != 'disagreement']
-        turn, loss, *terms = (check_array(f'{p}: {k}', np.array([h[k] for h in mine]), (1,)) for k in ('turn', 'loss', *kept))
-        columns |= dict(turn=turn, sum=-loss if p == 'augmentor' else loss, terms=dict(zip(kept, terms)))
-    return found
+    players = dict.fromkeys(str(h['player']) for h in history)
+    if 'student' not in players:
+        raise refused('history', f"turns of {', '.join(players) or 'nobody'}", 'those with turns of the student')
+    return history
+
+def _columns(player, turns):
+    "One player's records as columns: turn, terms, and their sum: what it lowers or, the augmentor, climbs."
+    turns = sorted(turns, key=lambda h: h['turn'])
+    names = [k for k in turns[0] if k not in _NO_TERMS and all(k in h for h in turns)]
+    if player == 'student' and {'clean', 'hard', 'labels'} & set(names):
+        names = [k for k in names if k != 'disagreement']
+    turn, loss, *terms = (
+        check_array(f'{player}: {k}', np.array([h[k] for h in turns]), (1,)) for k in ('turn', 'loss', *names))
+    return dict(turn=turn, sum=-loss if player == 'augmentor' else loss, terms=dict(zip(names, terms)))
+
+def _by_player(history):
+    "The columns of each player, in the order in which they first had a turn."
+    history = _turns_of(history)
+    players = dict.fromkeys(str(h['player']) for h in history)
+    return {player: _columns(player, [h for h in history if str(h['player']) == player]) for player in players}
 
 def _weights(terms, total):
     "What each term was multiplied with, or why that cannot be told."
     if not terms: return None, 'no terms were noted'
     A = np.stack(list(terms.values()), 1)
     (n, k), size = A.shape, np.abs(A).max(0)
-    if n <= k or not size.all() or np.linalg.matrix_rank(A/size, tol=1e-5) < k: return None, f'{n} turns do not tell the weights of {k} terms'
+    if n <= k or not size.all() or np.linalg.matrix_rank(A/size, tol=1e-5) < k:
+        return None, f'{n} turns do not tell the weights of {k} terms'
     w = np.linalg.lstsq(A/size, total, rcond=None)[0]/size
     off = np.abs(A@w - total).max()
-    if off > 1e-4*max(np.abs(total).max(), size.max()): return None, f'the recorded loss is no weighted sum of them (off by up to {off:.2g})'
+    if off > 1e-4*max(np.abs(total).max(), size.max()):
+        return None, f'the recorded loss is no weighted sum of them (off by up to {off:.2g})'
     return {name: round(float(v), 5) + 0. for name,v in zip(terms, w)}, ''
 
 def ledger_weights(
-    history,  # a Run, or its list of turns
-)->dict:      # {player: {term: weight with its sign}}; None where the loss is no weighted sum of the terms
+    history:Any,          # a Run, or its list of turns
+)->dict[str, dict|None]:  # player → {term: weight with its sign}; None where the loss is no weighted sum of the terms
     "The weights of the terms in each player's sum (the student's loss, what the augmentor climbs), by least squares."
     return {player: _weights(c['terms'], c['sum'])[0] for player,c in _by_player(history).items()}
 
 # %% ../../nbs/views/loss_ledger.ipynb #bf5dd743
+_ROLES = dict(clean='kd', hard='hard', labels='kd_fixed', disagreement='student', teacher_change='teacher')
+
 def _running(turn, values, width):
     "Mean over the turns no further than half of `width` away."
     total = np.concatenate([[0.], np.cumsum(values)])
     low, high = np.searchsorted(turn, turn-width/2), np.searchsorted(turn, turn+width/2, side='right')
     return (total[high]-total[low])/(high-low)
 
-def _ledger(history, most=2000):
-    "The columns, thinned, with weights, looks, and the height up to which an axis is even (0: all of it)."
-    found, role = _by_player(history), dict(clean='kd', hard='hard', labels='kd_fixed', disagreement='student', teacher_change='teacher')
-    for player,c in found.items():
-        n, (weights, why), usual = len(c['turn']), _weights(c['terms'], c['sum']), np.median(np.abs(c['sum']))
-        far = usual < max(np.abs(v).max() for v in (c['sum'], *c['terms'].values()))/6
-        cuts = [i*n//min(n, most) for i in range(min(n, most))]
-        thin = lambda v: np.add.reduceat(v, cuts)/np.diff([*cuts, n])
-        roles = {k: role.get(k, f'term {k}') for k in c['terms']}
-        look = looks(roles.values())
-        c |= dict(turn=thin(c['turn']), sum=thin(c['sum']), terms={k: thin(v) for k,v in c['terms'].items()}, weights=weights, why=why, count=n,
-                  usual=float(usual*far), looks={k: look[r] for k,r in roles.items()}, verb='climbs' if player == 'augmentor' else 'lowers')
-    return found
+def _ledger_of(player, columns, most=2000):
+    "A player's columns, thinned, with weights, looks, and the height up to which an axis is even (0: all of it)."
+    terms, total, n = columns['terms'], columns['sum'], len(columns['turn'])
+    weights, why = _weights(terms, total)
+    usual = np.median(np.abs(total))
+    far = usual < max(np.abs(v).max() for v in (total, *terms.values()))/6
+    cuts = [i*n//min(n, most) for i in range(min(n, most))]
+    def thin(values): return np.add.reduceat(values, cuts)/np.diff([*cuts, n])
+    roles = {k: _ROLES.get(k, f'term {k}') for k in terms}
+    look = looks(roles.values())
+    return dict(
+        turn=thin(columns['turn']), sum=thin(total), terms={k: thin(v) for k,v in terms.items()}, weights=weights,
+        why=why, count=n, usual=float(usual*far), looks={k: look[r] for k,r in roles.items()},
+        verb='climbs' if player == 'augmentor' else 'lowers')
+
+def _ledger(history): return {player: _ledger_of(player, columns) for player,columns in _by_player(history).items()}
 
 def _signed(player, c, weights):
     "(term, label, entry) of each term, and their sum; without weights the terms as they are."
     w, new = dict(c['weights'] or {}), weights.get(player, {})
     if new and not w: raise refused('weights', f'one for {player!r}', f"none: {c['why']}")
-    for term,value in new.items(): w[check_one_of(f'weights[{player!r}]', term, w)] = check_number(f'weights[{player!r}][{term!r}]', value)
+    for term,value in new.items():
+        w[check_one_of(f'weights[{player!r}]', term, w)] = check_number(f'weights[{player!r}][{term!r}]', value)
     if not w: return [(k, k, v) for k,v in c['terms'].items()], c['sum']
     sign = {k: '−' if v < 0 or (v == 0 and k == 'teacher_change') else '+' for k,v in w.items()}
     entries = [(k, f'{sign[k]} {abs(w[k]):.3g} × {k}', w[k]*v) for k,v in c['terms'].items()]
@@ -85,103 +106,143 @@ def _squeeze(ax, usual):
     low, high = ax.get_ylim()
     marks = [m*10.**e for e in range(math.floor(math.log10(usual)), 9) for m in (1, 3, -1, -3)]
     marks = sorted([0.] + [y for y in marks if low <= y <= high])
-    ax.set_yscale('asinh', linear_width=usual), ax.minorticks_off()
+    ax.set_yscale('asinh', linear_width=usual)
+    ax.minorticks_off()
     ax.set(yticks=marks, yticklabels=[f'{y:g}' for y in marks], ylim=(low if marks[0] < 0 else 0, high))
+
+def _draw_player(fig, top, c, entries, total, smooth, last, cursor, squeeze):
+    "One player's panel: its terms with their signs, and their sum, whose last mean is returned."
+    ax = add_axes(fig, .75, top, 4.6, 1.75, xlabel='turn', ylabel='nats')
+    for name,label,values in entries:
+        look = {k: v for k,v in c['looks'][name].items() if k != 'hatch'}
+        label = escape_dollars(wrap_text(label, 2., lines=1))
+        ax.plot(c['turn'], _running(c['turn'], values, smooth), lw=1.5, ms=5,
+                markevery=max(1, len(values)//5), label=label, **look)
+    label = 'sum' if c['weights'] else 'as recorded'
+    line, = ax.plot(c['turn'], _running(c['turn'], total, smooth), lw=3, color=INK, label=label)
+    ax.axhline(0, color=PALE, lw=.8)
+    ax.set_xlim(0, last)
+    if cursor: ax.axvline(cursor, color=INK, lw=1)
+    if squeeze and c['usual']: _squeeze(ax, c['usual'])
+    ax.legend(loc='upper left', bbox_to_anchor=(1, 1.05), frameon=False, fontsize=9, labelcolor=INK)
+    return line.get_ydata()[-1]
 
 def _draw_ledger(players, weights, smooth, title, squeeze=True, cursor=None):
     "A panel a player: the terms with their signs, their sum, the weights that entered."
     last, ends = max(c['turn'][-1] for c in players.values()), []
     fig, sheet = new_figure(8.2, .45 + 2.75*len(players), title, '')
     for i,(player,c) in enumerate(players.items()):
-        (entries, total), top = _signed(player, c, weights), .95 + 2.75*i
-        ax = add_axes(fig, .75, top, 4.6, 1.75, xlabel='turn', ylabel='nats')
-        for name,label,values in entries:
-            look = {k: v for k,v in c['looks'][name].items() if k != 'hatch'}
-            ax.plot(c['turn'], _running(c['turn'], values, smooth), lw=1.5, ms=5, markevery=max(1, len(values)//5),
-                    label=escape_dollars(wrap_text(label, 2., lines=1)), **look)
-        line, = ax.plot(c['turn'], _running(c['turn'], total, smooth), lw=3, color=INK, label='sum' if c['weights'] else 'as recorded')
-        ends.append(f'{player} {line.get_ydata()[-1]:.3g}')
-        ax.axhline(0, color=PALE, lw=.8), ax.set_xlim(0, last)
-        if cursor: ax.axvline(cursor, color=INK, lw=1)
-        if squeeze and c['usual']: _squeeze(ax, c['usual'])
-        ax.legend(loc='upper left', bbox_to_anchor=(1, 1.05), frameon=False, fontsize=9, labelcolor=INK)
+        top = .95 + 2.75*i
+        end = _draw_player(fig, top, c, *_signed(player, c, weights), smooth, last, cursor, squeeze)
+        ends.append(f'{player} {end:.3g}')
         write_text(sheet, .15, top-.3, f"{wrap_text(player, 4, 10, 1)}: what it {c['verb']}", 10, weight='bold')
         if c['why']: write_text(sheet, 5.5, top+1.2, wrap_text(c['why'], 2.5, 8, 4), 8)
     fig.set_label(f"{title}: running mean over {smooth:.3g} turns; at the end {', '.join(ends)}")
     return fig
 
-def _width(players): return float(max(1, round(max(c['turn'][-1] for c in players.values())/40)))
+def _usual_width(players): return float(max(1, round(max(c['turn'][-1] for c in players.values())/40)))   # turns
 
 def ledger_figure(
-    history,             # a Run, or its list of turns
-    weights:dict=None,   # {player: {term: weight}}: re-weighs the records; None: as they entered
-    smooth:float=None,   # turns, width of the running mean; None: a fortieth of the run
+    history:Any,                            # a Run, or its list of turns
+    weights:dict|None=None,                 # {player: {term: weight}}: re-weighs the records; None: as they entered
+    smooth:float|None=None,                 # turns, width of the running mean; None: a fortieth of the run
     title:str='What is the loss made of?',  # one line above
-):                       # Figure
+)->Any:                                     # a matplotlib Figure
     "Each player's terms over the turns, with their signs, and their sum. Re-weighing the records is no new training."
     players = _ledger(history)
     for player in weights or {}: check_one_of('weights', player, players)
-    return _draw_ledger(players, weights or {}, _width(players) if smooth is None else check_number('smooth', smooth, 1), title)
+    width = _usual_width(players) if smooth is None else check_number('smooth', smooth, 1)
+    return _draw_ledger(players, weights or {}, width, title)
 
 # %% ../../nbs/views/loss_ledger.ipynb #1fe194af
 def _price(terms, weights):
     "What becomes of the images without the price on the teacher's change of mind, as far as the records tell."
-    w, got, change = -weights['teacher_change'], terms['disagreement'].mean(), terms['teacher_change'].mean()
-    choices, paid = ('the same, only harder', 'noise: they disagree without meaning', 'unchanged'), w*change/got if got else 0.
-    told = f"At weight {w:.3g} the augmentor got {got:.3g} a turn for disagreement and paid {w*change:.3g} ({paid:.0%}) for the teacher's change of mind. "
-    if not w: return choices, 2, f'The weight was 0 in this run already; the teacher changed its mind by {change:.3g} nats a turn.'
-    if paid < .01: return choices, 0, told + 'There was next to nothing to forbid: this teacher keeps its mind.'
-    return choices, 1, told + 'Without that price, images on which the teacher itself no longer knows what it sees cost nothing.'
+    w, gained, change = -weights['teacher_change'], terms['disagreement'].mean(), terms['teacher_change'].mean()
+    choices = 'the same, only harder', 'noise: they disagree without meaning', 'unchanged'
+    share = w*change/gained if gained else 0.
+    story = (f'At weight {w:.3g} the augmentor got {gained:.3g} a turn for disagreement and paid {w*change:.3g} '
+             f"({share:.0%}) for the teacher's change of mind. ")
+    none = f'The weight was 0 in this run already; the teacher changed its mind by {change:.3g} nats a turn.'
+    if not w: return choices, 2, none
+    if share < .01: return choices, 0, story + 'There was next to nothing to forbid: this teacher keeps its mind.'
+    return choices, 1, story + ('Without that price, images on which the teacher itself '
+                                'no longer knows what it sees cost nothing.')
+
+def _heaviest(student, tenth):
+    "Which term of the student weighs most in the last tenth of its turns?"
+    names = list(student['terms'])
+    ends = [w*student['terms'][k][-tenth:].mean() for k,w in student['weights'].items()]
+    why = 'In the last tenth: ' + ', '.join(f'{k} {v:.3g}' for k,v in zip(names, ends)) + '.'
+    return question("Which term weighs most in the student's loss at the end?", names, int(np.abs(ends).argmax()), why)
+
+def _fall(student, tenth):
+    "By what factor does the student's loss fall? None where it is not above zero."
+    first, last, offered = student['sum'][:tenth].mean(), student['sum'][-tenth:].mean(), [1.2, 3, 10, 30]
+    if min(first, last) <= 0: return None
+    return question("By what factor does the student's loss fall, from the first tenth of its turns to the last?",
+                    ['hardly', *(f'about {v}' for v in offered[1:])],
+                    closest(math.log(first/last), [math.log(v) for v in offered]),
+                    f'From {first:.3g} to {last:.3g}, a factor of {first/last:.3g}.')
 
 def _to_ask(players):
     "The question before the view, and what it hides."
-    student, other = players['student'], players.get('augmentor')
-    if other and set(other['weights'] or {}) == {'disagreement', 'teacher_change'}:
-        return question('Invariance weight to 0: what will the images look like?', *_price(other['terms'], other['weights'])), 'price'
+    student, augmentor = players['student'], players.get('augmentor')
+    if augmentor and set(augmentor['weights'] or {}) == {'disagreement', 'teacher_change'}:
+        price = _price(augmentor['terms'], augmentor['weights'])
+        return question('Invariance weight to 0: what will the images look like?', *price), 'price'
     tenth = max(1, len(student['turn'])//10)
-    if len(student['weights'] or {}) > 1:
-        names, ends = list(student['terms']), [w*student['terms'][k][-tenth:].mean() for k,w in student['weights'].items()]
-        return question("Which term weighs most in the student's loss at the end?", names, int(np.abs(ends).argmax()),
-                        'In the last tenth: ' + ', '.join(f'{k} {v:.3g}' for k,v in zip(names, ends)) + '.'), 'later'
-    first, last, offered = student['sum'][:tenth].mean(), student['sum'][-tenth:].mean(), [1.2, 3, 10, 30]
-    if min(first, last) <= 0: return None, ''
-    return question("By what factor does the student's loss fall, from the first tenth of its turns to the last?",
-                    ['hardly', *(f'about {v}' for v in offered[1:])], closest(math.log(first/last), [math.log(v) for v in offered]),
-                    f'From {first:.3g} to {last:.3g}, a factor of {first/last:.3g}.'), 'later'
+    if len(student['weights'] or {}) > 1: return _heaviest(student, tenth), 'later'
+    fall = _fall(student, tenth)
+    return fall, 'later' if fall else ''
 
 class LossLedger(View):
     "All recorded terms of each player's loss with their signs, and handles that re-weigh the records."
     _esm = module_text('loss_ledger')
 
     def __init__(self,
-        history,       # a Run, or its list of turns
+        history:Any,   # a Run, or its list of turns
         group:str='',  # views of one group share the turn
     ):
         self.players = players = _ledger(history)
-        (asked, hides), last, arrays = _to_ask(players), float(max(c['turn'][-1] for c in players.values())), {}
+        asked, hides = _to_ask(players)
+        last, arrays = float(max(c['turn'][-1] for c in players.values())), {}
         for i,c in enumerate(players.values()):
             arrays |= {f'turn{i}': c['turn'], f'terms{i}': np.stack([*c['terms'].values(), c['sum']])}
-        said = [dict(name=p, terms=list(c['terms']), **{k: c[k] for k in ('verb', 'weights', 'why', 'usual', 'looks')}) for p,c in players.items()]
-        place = dict(turn=last, smooth=_width(players), squeeze=True, weights={p: c['weights'] for p,c in players.items() if c['weights']})
-        super().__init__('What is the loss made of?', arrays, place, asked, 'turns: ' + ', '.join(f"{c['count']} of the {p}" for p,c in players.items()),
-                         group, ('turn',), players=said, last=last, hides=hides)
+        kept = 'verb', 'weights', 'why', 'usual', 'looks'
+        shown = [dict(name=p, terms=list(c['terms']), **{k: c[k] for k in kept}) for p,c in players.items()]
+        weights = {p: c['weights'] for p,c in players.items() if c['weights']}
+        place = dict(turn=last, smooth=_usual_width(players), squeeze=True, weights=weights)
+        footer = 'turns: ' + ', '.join(f"{c['count']} of the {p}" for p,c in players.items())
+        super().__init__('What is the loss made of?', arrays, place, asked, footer,
+                         group, ('turn',), players=shown, last=last, hides=hides)
 
-    def figure(self):
-        return _draw_ledger(self.players, *(self.place[k] for k in ('weights', 'smooth')), self.state['title'], self.place['squeeze'], self.place['turn'])
+    def figure(self)->Any:
+        "The panels at the place where the view is."
+        weights, smooth, squeeze, turn = (self.place[k] for k in ('weights', 'smooth', 'squeeze', 'turn'))
+        return _draw_ledger(self.players, weights, smooth, self.state['title'], squeeze, turn)
 
-    def describe(self):
-        lines, smooth = [f"{self.state['title']} At turn {self.place['turn']:.0f}, means over {self.place['smooth']:.3g} turns."], self.place['smooth']
-        for p,c in self.players.items():
-            entries, total = _signed(p, c, self.place['weights'])
-            def now(values): return _running(c['turn'], values, smooth)[np.abs(c['turn']-self.place['turn']).argmin()]
-            parts = [f'{label} = {now(v):.3g}' for _,label,v in entries] + [f"sum {now(total):.4g}, recorded {now(c['sum']):.4g}"]
-            lines.append(f"{p}, what it {c['verb']}: {', '.join(parts)}" + f" ({c['why']})"*bool(c['why']))
-        return '\n'.join(lines)
+    def _words(self, player, c):
+        "A player's line: each term at the turn where the view is, their sum, and the sum as recorded."
+        turn, smooth = self.place['turn'], self.place['smooth']
+        entries, total = _signed(player, c, self.place['weights'])
+        def now(values): return _running(c['turn'], values, smooth)[np.abs(c['turn']-turn).argmin()]
+        parts = [f'{label} = {now(v):.3g}' for _,label,v in entries]
+        parts.append(f"sum {now(total):.4g}, recorded {now(c['sum']):.4g}")
+        why = f" ({c['why']})" if c['why'] else ''
+        return f"{player}, what it {c['verb']}: {', '.join(parts)}{why}"
 
-    def to_frame(self):
+    def describe(self)->str:
+        "The panels in words and numbers."
+        place = self.place
+        head = f"{self.state['title']} At turn {place['turn']:.0f}, means over {place['smooth']:.3g} turns."
+        return '\n'.join([head, *(self._words(p, c) for p,c in self.players.items())])
+
+    def to_frame(self)->list[dict]:
+        "A row a player, turn and term: as recorded, and as it enters the sum."
         rows = []
         for p,c in self.players.items():
             entries, total = _signed(p, c, self.place['weights'])
-            for k,recorded,entry in [*((k, c['terms'][k], v) for k,_,v in entries), ('sum', c['sum'], total)]:
-                rows += [dict(player=p, turn=t, term=k, recorded=r, entry=e) for t,r,e in np.stack([c['turn'], recorded, entry], 1).tolist()]
+            for term,recorded,entry in [*((k, c['terms'][k], v) for k,_,v in entries), ('sum', c['sum'], total)]:
+                table = np.stack([c['turn'], recorded, entry], 1).tolist()
+                rows += [dict(player=p, turn=t, term=term, recorded=r, entry=e) for t,r,e in table]
         return rows
