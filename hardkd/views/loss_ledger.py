@@ -66,6 +66,7 @@ def ledger_weights(
 
 # %% ../../nbs/views/loss_ledger.ipynb #bf5dd743
 _ROLES = dict(clean='kd', hard='hard', labels='kd_fixed', disagreement='student', teacher_change='teacher')
+_SENT = 'verb', 'weights', 'why', 'usual', 'looks'    # to the browser
 
 def _running(turn, values, width):
     "Mean over the turns no further than half of `width` away."
@@ -205,11 +206,11 @@ class LossLedger(View):
     ):
         self.players = players = _ledger(history)
         asked, hides = _to_ask(players)
-        last, arrays = float(max(c['turn'][-1] for c in players.values())), {}
+        last = float(max(c['turn'][-1] for c in players.values()))
+        arrays:dict[str, np.ndarray] = {}
         for i,c in enumerate(players.values()):
             arrays |= {f'turn{i}': c['turn'], f'terms{i}': np.stack([*c['terms'].values(), c['sum']])}
-        kept = 'verb', 'weights', 'why', 'usual', 'looks'
-        shown = [dict(name=p, terms=list(c['terms']), **{k: c[k] for k in kept}) for p,c in players.items()]
+        shown = [dict(name=p, terms=list(c['terms']), **{k: c[k] for k in _SENT}) for p,c in players.items()]
         weights = {p: c['weights'] for p,c in players.items() if c['weights']}
         place = dict(turn=last, smooth=_usual_width(players), squeeze=True, weights=weights)
         footer = 'turns: ' + ', '.join(f"{c['count']} of the {p}" for p,c in players.items())

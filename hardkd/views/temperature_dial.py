@@ -7,6 +7,8 @@ __all__ = ['temperature_figure', 'TemperatureDial']
 
 # %% ../../nbs/views/temperature_dial.ipynb #62ff9496
 import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 from ..core.checks import check_number, check_pictures, check_same_shape, refused
@@ -19,64 +21,100 @@ from ..figures.charts import draw_bars
 from .base import closest, module_text, question, View, view_models
 
 # %% ../../nbs/views/temperature_dial.ipynb #ec91a0e9
+class _Dial(NamedTuple):
+    "What the dial shows of one image with K classes."
+    teacher_probs:Tensor   # (K,) softened
+    student_probs:Tensor   # (K,) softened
+    kl:float               # nats, from teacher to student, times temperature² where that is on
+    gradient:Tensor        # (K,) of it, for the student's logits
+
 def _dial(teacher_logits, student_logits, temperature, squared=True):
     "For one image, logits (K,): what both believe, their KL, and its gradient for the student's logits."
     check_same_shape(teacher_logits=teacher_logits, student_logits=student_logits)
     both = dict(teacher_logits=teacher_logits, student_logits=student_logits)
     t, s = (log_soften(name, z.detach()[None].double(), temperature)[0] for name,z in both.items())
     scale = temperature**2 if squared else 1.
-    return t.exp(), s.exp(), (t.exp()*(t-s)).sum().item()*scale, (s.exp()-t.exp())/temperature*scale
+    return _Dial(t.exp(), s.exp(), (t.exp()*(t-s)).sum().item()*scale, (s.exp()-t.exp())/temperature*scale)
 
-def _chance(p):
+def _percent(p):
     "A probability for eyes."
-    return '< 0.0001 %' if p < 1e-6 else f'{100*p:.{0 if p >= .1 else 1}f} %' if p >= .001 else f'{100*p:.2g} %'
-
-def temperature_figure(
-    teacher_logits:Tensor,  # (K,) scores of one image, before softmax
-    student_logits:Tensor,  # (K,)
-    temperature:float,      # softens both, > 0
-    classes,                # K names
-    image=None,             # (C,H,W) in [0,1], C 1 or 3: what they looked at
-    squared:bool=True,      # KL and gradient times temperature²
-    log:bool=False,         # logarithmic axis for the probabilities
-    student:str='student',  # the student's name
-    title:str='',           # one line above
-):                          # Figure
-    "Teacher and student at a temperature, and the gradient that their KL leaves on the student's logits."
-    p, q, kl, gradient = _dial(teacher_logits, student_logits, temperature, squared)
-    if len(classes) != len(p): raise refused('classes', f'{len(classes)} names', f'{len(p)}, as many as logits')
-    if image is not None: check_pictures('image', image[None])
-    shown = _worth_showing(teacher_logits, student_logits)
-    names, look, T = [wrap_text(classes[k], 1.6, lines=1) for k in shown], looks(['teacher', student]), ' times T²'*squared
-    tall, left = .38*len(shown), .35 + max(map(text_width, names)) + 1.5*(image is not None)
-    summary = ', '.join(f'{name} {classes[v.argmax()]} {_chance(v.max())}' for name,v in zip(look, (p, q)))
-    fig, sheet = new_figure(left+6.6, .95 + max(tall+.55, 1.4), title or f'Temperature {temperature:.3g}',
-                         f'T = {temperature:.3g}: {summary}; KL{T} {kl:.3g} nats, gradient {gradient.norm():.3g} long')
-    if image is not None: draw_images(sheet, .15, .95, image[None], 1.3, 1.4, 1, 1)
-    for i,name in enumerate(names): write_text(sheet, left-.1, .95 + .38*(i+.5), name, ha='right', va='center')
-    draw_bars(fig, left, .95, tall, {name: v.numpy() for name,v in zip(look, (p, q))}, shown)
-    if log: fig.axes[-1].set(xscale='log', xlim=(1e-4, 300))
-    g, most = gradient[shown].tolist(), 1.5*max(gradient.abs().max().item(), 1e-9)
-    ax = add_axes(fig, left+3.7, .95, 2.6, tall, xlabel="gradient for the student's logit")
-    ax.barh(range(len(g)), g, .7, color=look[student]['color'], hatch=look[student]['hatch'], edgecolor='white', lw=0)
-    for i,v in enumerate(g): write_text(ax, v, i, f' {v:+.2g} ', 8, ha='right' if v < 0 else 'left', va='center')
-    ax.set(xlim=(-most, most), ylim=(len(g)-.5, -.5), yticks=[]), ax.axvline(0, color=INK, lw=1), ax.spines['left'].set_visible(False)
-    write_text(sheet, left+3.7, .73, f'KL{T} {kl:.3g} nats')
-    return fig
+    if p < 1e-6: return '< 0.0001 %'
+    return f'{100*p:.{0 if p >= .1 else 1}f} %' if p >= .001 else f'{100*p:.2g} %'
 
 def _worth_showing(teacher_logits, student_logits):
     "The ten likeliest classes of both at temperature 4, in the classes' order: the same at every turn of the dial."
     best = torch.maximum(*(soften(z[None].double(), 4.)[0] for z in (teacher_logits, student_logits)))
     return sorted(best.argsort(descending=True, stable=True)[:10].tolist())
 
+# %% ../../nbs/views/temperature_dial.ipynb #d1a15004
+def _draw_gradient(fig, x, y, height, gradient, shown, look):
+    "Bars of the gradient on each logit shown, with their numbers; the axis holds the longest of all."
+    values, most = gradient[shown].tolist(), 1.5*max(gradient.abs().max().item(), 1e-9)
+    ax = add_axes(fig, x, y, 2.6, height, xlabel="gradient for the student's logit")
+    ax.barh(range(len(values)), values, .7, color=look['color'], hatch=look['hatch'], edgecolor='white', lw=0)
+    for i,v in enumerate(values): write_text(ax, v, i, f' {v:+.2g} ', 8, ha='right' if v < 0 else 'left', va='center')
+    ax.set(xlim=(-most, most), ylim=(len(values)-.5, -.5), yticks=[])
+    ax.axvline(0, color=INK, lw=1)
+    ax.spines['left'].set_visible(False)
+
+def temperature_figure(
+    teacher_logits:Tensor,   # (K,) scores of one image, before softmax
+    student_logits:Tensor,   # (K,)
+    temperature:float,       # softens both, > 0
+    classes:Sequence,        # K names
+    image:Tensor|None=None,  # (C,H,W) in [0,1], C 1 or 3: what they looked at
+    squared:bool=True,       # KL and gradient times temperature²
+    log:bool=False,          # logarithmic axis for the probabilities
+    student:str='student',   # the student's name
+    title:str='',            # one line above
+)->Any:                      # a matplotlib Figure
+    "Teacher and student at a temperature, and the gradient that their KL leaves on the student's logits."
+    p, q, kl, gradient = _dial(teacher_logits, student_logits, temperature, squared)
+    if len(classes) != len(p): raise refused('classes', f'{len(classes)} names', f'{len(p)}, as many as logits')
+    if image is not None: check_pictures('image', image[None])
+    shown, look = _worth_showing(teacher_logits, student_logits), looks(['teacher', student])
+    price = f"KL{' times T²' if squared else ''} {kl:.3g} nats"
+    names, probs = [wrap_text(classes[k], 1.6, lines=1) for k in shown], dict(zip(look, (p, q)))
+    tall, left = .38*len(shown), .35 + max(map(text_width, names)) + 1.5*(image is not None)
+    summary = ', '.join(f'{name} {classes[v.argmax()]} {_percent(v.max())}' for name,v in probs.items())
+    fig, sheet = new_figure(left+6.6, .95 + max(tall+.55, 1.4), title or f'Temperature {temperature:.3g}',
+                            f'T = {temperature:.3g}: {summary}; {price}, gradient {gradient.norm():.3g} long')
+    if image is not None: draw_images(sheet, .15, .95, image[None], 1.3, 1.4, 1, 1)
+    for i,name in enumerate(names): write_text(sheet, left-.1, .95 + .38*(i+.5), name, ha='right', va='center')
+    draw_bars(fig, left, .95, tall, {name: v.numpy() for name,v in probs.items()}, shown)
+    if log: fig.axes[-1].set(xscale='log', xlim=(1e-4, 300))
+    _draw_gradient(fig, left+3.7, .95, tall, gradient, shown, look[student])
+    write_text(sheet, left+3.7, .73, price)
+    return fig
+
 # %% ../../nbs/views/temperature_dial.ipynb #d483b174
+def _story_first(logits, y, temperature, limit):
+    "First the rightly seen image whose runner-up comes nearest to a tenth, then some from sure to doubtful."
+    second = soften(logits, temperature).topk(2)[0][:,1]
+    far = (second.log()-math.log(.1)).abs() + 1e3*(logits.argmax(1) != y)
+    story, (highest, next_highest) = far.argmin().item(), logits.topk(2)[0].T
+    surest_first = (highest-next_highest).argsort(descending=True, stable=True).tolist()
+    order = [i for i in surest_first if i != story]
+    n = min(limit, len(logits)) - 1
+    return [story] + [order[i*len(order)//n] for i in range(n)]
+
+def _to_ask(teacher_logits, classes, temperature):
+    "How much will the runner-up of the first image get?"
+    (first,second), (a,b) = (v.tolist() for v in soften(teacher_logits, temperature)[0].topk(2))
+    cold, offered, at = soften(teacher_logits, 1.)[0,b].item(), [.01, .1, .4], f'T = {temperature:g}'
+    return question(
+        f'At T = 1 the teacher gives {_percent(cold)} to the runner-up, {classes[b]!r}. How much at {at}?',
+        [f'near {100*p:g} %' for p in offered], closest(math.log(max(second, 1e-9)), [math.log(p) for p in offered]),
+        f'At {at} the teacher gives {_percent(first)} to {classes[a]!r} and {_percent(second)} to {classes[b]!r}.')
+
+# %% ../../nbs/views/temperature_dial.ipynb #d1a15005
 class TemperatureDial(View):
-    "What temperature does to one image: both softened answers, their KL, and the gradient that it leaves on each logit."
+    "What temperature does to one image: both softened answers, their KL, and the gradient it leaves on each logit."
     _esm = module_text('temperature_dial')
 
     def __init__(self,
         teacher:nn.Module,     # (N,C,H,W) → (N,K) logits
-        students,              # a model of the same classes, or {name: model}
+        students:Any,          # a model of the same classes, or {name: model}
         data:Images,           # images with labels
         temperature:float=4.,  # where the dial opens, and what the question asks for; 0.25 to 20
         limit:int=24,          # images at most: the first tells the story, the others go from sure to doubtful
@@ -85,52 +123,54 @@ class TemperatureDial(View):
         models = view_models(teacher, students, data)
         T = check_number('temperature', temperature, .25, 20)
         some = data.subset(min(1000, len(data)))
-        chosen = _telling(predict(teacher, some.x), some.y, T, check_number('limit', limit, 1, whole=True))
+        chosen = _story_first(predict(teacher, some.x), some.y, T, check_number('limit', limit, 1, whole=True))
         self.data, self.names = Images(some.x[chosen], some.y[chosen], data.classes), list(models)
         self.logits = torch.stack([predict(m, self.data.x).float() for m in models.values()])
-        classes, offered = [str(c) for c in data.classes], [.01, .1, .4]
-        (first,second), (a,b) = (v.tolist() for v in soften(self.logits[0,:1], T)[0].topk(2))
-        before = soften(self.logits[0,:1], 1.)[0,b].item()
-        asked = question(f'At T = 1 the teacher gives {_chance(before)} to the runner-up, {classes[b]!r}. How much at T = {T:g}?',
-                         [f'near {100*p:g} %' for p in offered], closest(math.log(max(second, 1e-9)), [math.log(p) for p in offered]),
-                         f'At T = {T:g} the teacher gives {_chance(first)} to {classes[a]!r} and {_chance(second)} to {classes[b]!r}.')
+        classes = [str(c) for c in data.classes]
         super().__init__('What does temperature bring to light?',
                          dict(logits=self.logits, images=to_bytes(self.data.x), label=self.data.y.int()),
-                         dict(temperature=float(T), squared=True, log=False, image=0, student=1), asked,
-                         f'{len(self.data)} of {len(data)} images; after the first, from the surest to the most doubtful', group,
-                         ('temperature', 'image', 'student'), names=self.names, looks=looks(self.names), classes=classes)
+                         dict(temperature=float(T), squared=True, log=False, image=0, student=1),
+                         _to_ask(self.logits[0,:1], classes, T),
+                         f'{len(self.data)} of {len(data)} images; after the first, '
+                         'from the surest to the most doubtful', group, ('temperature', 'image', 'student'),
+                         names=self.names, looks=looks(self.names), classes=classes)
 
-    def _here(self):
-        "The place as arguments of `_dial`, and the student's name."
+    def _logits_here(self)->tuple[Tensor, Tensor]:
+        "The teacher's and the student's logits of the image where the view is."
         image, student = self.place['image'], self.place['student']
-        return (self.logits[0,image], self.logits[student,image], self.place['temperature']), self.place['squared'], self.names[student]
+        return self.logits[0,image], self.logits[student,image]
 
-    def figure(self):
-        (t, s, T), squared, student = self._here()
-        return temperature_figure(t, s, T, self.state['classes'], self.data.x[self.place['image']], squared, self.place['log'], student,
-                                  f"{self.state['title']} T = {T:.3g}")
+    def _dial_here(self, temperature):
+        "What the dial says of this image at a temperature."
+        return _dial(*self._logits_here(), temperature, self.place['squared'])
 
-    def describe(self):
-        (t, s, T), squared, student = self._here()
-        classes, (p, q, kl, gradient), (*_, cold) = self.state['classes'], _dial(t, s, T, squared), _dial(t, s, 1., squared)
-        def says(name, p): return f'{name}: ' + ', '.join(f'{classes[k]} {_chance(v)}' for v,k in zip(*(x.tolist() for x in p.topk(2))))
-        length, before = gradient.norm().item(), cold.norm().item()
-        return '\n'.join([f"{self.state['title']} Image {self.place['image']} of {classes[self.data.y[self.place['image']]]}, T = {T:.3g}.",
-            says('teacher', p), says(student, q), f"KL(teacher‖{student}){' times T²'*squared}: {kl:.4g} nats",
-            f'gradient {length:.3g} long' + (f', {length/before:.3g} times that at T = 1' if before else '')])
+    def figure(self)->Any:
+        "Bars of both answers and of the gradient, at the place where the view is."
+        place, title = self.place, f"{self.state['title']} T = {self.place['temperature']:.3g}"
+        return temperature_figure(
+            *self._logits_here(), place['temperature'], self.state['classes'], self.data.x[place['image']],
+            place['squared'], place['log'], self.names[place['student']], title)
 
-    def to_frame(self):
-        (t, s, T), squared, student = self._here()
-        p, q, _, gradient = _dial(t, s, T, squared)
+    def describe(self)->str:
+        "Both first guesses, KL and the length of the gradient, in words and numbers."
+        T, image, student = (self.place[k] for k in ('temperature', 'image', 'student'))
+        classes, name, now = self.state['classes'], self.names[student], self._dial_here(T)
+        def guesses(who, probs):
+            best = zip(*(v.tolist() for v in probs.topk(2)))
+            return f'{who}: ' + ', '.join(f'{classes[k]} {_percent(p)}' for p,k in best)
+        length, cold = now.gradient.norm().item(), self._dial_here(1.).gradient.norm().item()
+        power = ' times T²' if self.place['squared'] else ''
+        times = f', {length/cold:.3g} times that at T = 1' if cold else ''
+        return '\n'.join([
+            f"{self.state['title']} Image {image} of {classes[self.data.y[image]]}, T = {T:.3g}.",
+            guesses('teacher', now.teacher_probs), guesses(name, now.student_probs),
+            f'KL(teacher‖{name}){power}: {now.kl:.4g} nats', f'gradient {length:.3g} long{times}'])
+
+    def to_frame(self)->list[dict]:
+        "A row a class: both probabilities and the gradient on the student's logit."
+        T, image, student = (self.place[k] for k in ('temperature', 'image', 'student'))
+        p, q, _, gradient = self._dial_here(T)
+        here = dict(image=image, temperature=T, student=self.names[student])
         table = zip(self.state['classes'], p.tolist(), q.tolist(), gradient.tolist())
-        return [{'image': self.place['image'], 'temperature': T, 'student': student, 'class': c, 'teacher_probability': a,
-                 'student_probability': b, 'gradient': g} for c,a,b,g in table]
-
-def _telling(logits, y, temperature, limit):
-    "First the rightly seen image whose runner-up comes nearest to a tenth, then some from the surest to the most doubtful."
-    second = soften(logits, temperature).topk(2)[0][:,1]
-    far = (second.log()-math.log(.1)).abs() + 1e3*(logits.argmax(1) != y)
-    story, (a, b) = far.argmin().item(), logits.topk(2)[0].T
-    order = [i for i in (a-b).argsort(descending=True, stable=True).tolist() if i != story]
-    n = min(limit, len(logits)) - 1
-    return [story] + [order[i*len(order)//n] for i in range(n)]
+        return [here | {'class': c, 'teacher_probability': a, 'student_probability': b, 'gradient': g}
+                for c,a,b,g in table]
