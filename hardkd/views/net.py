@@ -11,6 +11,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from math import prod
+from typing import Any
 import torch
 from torch import Tensor, nn
 from ..core.checks import check_images, check_model, refused
@@ -25,13 +26,16 @@ class _Maps:
     once:bool = False
 
 def _need(holds, what):
+    "Stop at what a page cannot do."
     if not holds: raise ValueError(what)
 
-def _two(v): return [*v, *v][:2]
+def _two(v):
+    "Height and width, where torch may give one number for both."
+    return [*v, *v][:2]
 
 def _each(op, **numbers):
     "A function of each number by itself; `numbers`: its further arguments, in torch's order."
-    plain = lambda v: v if v is None else float(v)
+    def plain(v): return v if v is None else float(v)
     return lambda x, *given, **more: dict(op=op, of=[x], **numbers | dict(zip(numbers, map(plain, given))) | more)
 
 def _affine(x, factor=1., term=0.):
@@ -42,11 +46,13 @@ def _affine(x, factor=1., term=0.):
     return dict(op='affine', of=[x], weight=both[0].flatten(), bias=both[1].flatten())
 
 def _norm(x, weight, bias, mean, var, momentum, eps):
+    "BatchNorm in `eval()`: a factor and a term for each channel."
     factor = (var.double()+eps).rsqrt() * (1 if weight is None else weight)
     term = (0 if bias is None else bias) - mean*factor
     return _affine(x, *(v.view(-1, *[1]*len(x.shape[1:])) for v in (factor,term)))
 
 def _join(op, a, b, **numbers):
+    "Two maps, number by number; the second may hold one number a channel."
     _need(b.shape in (a.shape, a.shape[:1]+(1,)*len(a.shape[1:])), f'of {a.shape} and {b.shape}')
     return dict(op=op, of=[a,b], **numbers)
 
@@ -59,6 +65,7 @@ def _mul(a, b):
     return _join('mul', a, b) if isinstance(b, _Maps) else _affine(a, b)
 
 def _weighted(op, x, weight, bias, **numbers):
+    "A layer with weights and a bias, zero where there is none."
     bias = torch.zeros(len(weight)) if bias is None else bias
     return dict(op=op, of=[x], weight=weight, bias=bias, **numbers)
 
@@ -88,6 +95,7 @@ def _pad(x, pad, value=0.):
     return dict(op='pad', of=[x], top=[*pad,0,0][2], left=pad[0], value=value)
 
 def _cat(parts, dim=0):
+    "Channels one after the other."
     _need(dim % (len(parts[0].shape)+1) == 1, f'along the axis {dim}')
     return dict(op='concat', of=parts)
 
@@ -106,15 +114,25 @@ _OPERATIONS = dict(
     **dict.fromkeys(('view','squeeze','unsqueeze','clone','alias','_to_copy'), lambda x, *_, **__: x))
 
 # %% ../../nbs/views/net.ipynb #77e43945
+def _made_by(node):
+    "What an operation returns, as torch has noted it: the first, where there are several."
+    made = node.meta['val'][0] if isinstance(node.meta['val'], tuple) else node.meta['val']
+    _need(made.dtype == torch.float32, f'to {made.dtype}')
+    return made
+
+def _fold(into, affine):
+    "Let a layer with weights do what an affine layer after it does."
+    into['weight'] = into['weight'] * affine['weight'].view(-1, *[1]*(into['weight'].ndim-1))
+    into['bias'] = into['bias'] * affine['weight'] + affine['bias']
+
 class _Writer(torch.fx.Interpreter):
     "Walks through a graph: what depends on the image becomes a layer, all else is computed."
     def __init__(self, graph, shape):
         super().__init__(graph)
         self.extra_traceback, self.layers = False, dict(image=dict(op='input', of=[], shape=shape))
 
-    def run_node(self, node):
-        names = {self.env[n].name for n in node.all_input_nodes if isinstance(self.env[n], _Maps)}
-        if node.op == 'output' or not names: return super().run_node(node)
+    def _layer_of(self, node, names):
+        "The layer, or the maps as they are, that an operation on the maps of these names stands for."
         args, kwargs = self.fetch_args_kwargs_from_env(node)
         path, kind = [*node.meta['nn_module_stack'].values()][-1]
         operation = node.target.__name__.split('.')[0]
@@ -122,45 +140,59 @@ class _Writer(torch.fx.Interpreter):
         _need(operation in _OPERATIONS, 'without a counterpart')
         layer = _OPERATIONS[operation](*args, **kwargs)
         of = [layer] if isinstance(layer, _Maps) else layer['of']
-        _need({m.name for m in of} == names, 'by what depends on the image')
-        made = node.meta['val'][0] if isinstance(node.meta['val'], tuple) else node.meta['val']
-        _need(made.dtype == torch.float32, f'to {made.dtype}')
-        shape, once, into = tuple(made.shape[1:]), len(node.users) == 1, self.layers[of[0].name]
-        if isinstance(layer, _Maps):
+        _need({maps.name for maps in of} == names, 'by what depends on the image')
+        return layer, of
+
+    def run_node(self, node:torch.fx.Node)->Any:
+        "What a node returns; where it depends on the image, its layer is written down."
+        names = {self.env[n].name for n in node.all_input_nodes if isinstance(self.env[n], _Maps)}
+        if node.op == 'output' or not names: return super().run_node(node)
+        layer, of = self._layer_of(node, names)
+        shape, once, into = tuple(_made_by(node).shape[1:]), len(node.users) == 1, self.layers[of[0].name]
+        if isinstance(layer, _Maps):                                                   # another shape, the same numbers
             _need(prod(shape) == prod(layer.shape), 'across images')
             return _Maps(layer.name, shape, once and layer.once)
         if layer['op'] == 'affine' and of[0].once and len(into.get('bias', ())) == len(layer['bias']):
-            into['weight'] = into['weight'] * layer['weight'].view(-1, *[1]*(into['weight'].ndim-1))
-            into['bias'] = into['bias'] * layer['weight'] + layer['bias']
+            _fold(into, layer)
             return _Maps(of[0].name, shape, once)
-        self.layers[node.name] = layer | dict(of=[m.name for m in of], input=of[0].shape, shape=shape)
+        self.layers[node.name] = layer | dict(of=[maps.name for maps in of], input=of[0].shape, shape=shape)
         return _Maps(node.name, shape, once)
+
+# %% ../../nbs/views/net.ipynb #e1a00006
+def _graph_of(model, x):
+    "What a model does to images, as a graph of torch's basic operations without dead ends."
+    table = torch.export.default_decompositions()
+    table.pop(torch.ops.aten.adaptive_avg_pool2d.default)
+    try: graph = torch.export.export(model, (x,)).run_decompositions(table).module(check_guards=False)
+    except Exception as e: raise refused('model', f'{type(e).__name__} from torch.export', 'what it can write down')
+    for node in reversed(graph.graph.nodes):
+        if not node.users and node.op not in ('output','placeholder'): graph.graph.erase_node(node)
+    return graph
+
+def _written(graph, shape):
+    "The layers of a graph, by name; weights and biases are still tensors."
+    writer = _Writer(graph, shape)
+    try: answer, = writer.run(_Maps('image', shape), enable_io_processing=False)
+    except Exception as e: raise refused('model', f'{writer.part} {e}', 'what net.js can do')
+    if not isinstance(answer, _Maps): raise refused('model', 'one answer for all', 'classifiers')
+    return writer.layers
 
 def browser_layers(
     model:nn.Module,      # (N,C,H,W) → (N,K); it stays as it is
     x:Tensor,             # (N,C,H,W) in [0,1], of the page's size
     limit:int=2_000_000,  # most numbers in a page, 4 bytes each
-)->tuple:                 # layers (a list for JSON) and arrays (a dict of float32 arrays), for views/net.js
+)->tuple[list, dict]:     # layers (for JSON) and arrays (name → float32 array), for views/net.js
     "What a page needs to run a model; a `ValueError` names the first part that it cannot run."
-    check_model('model', model), check_images('x', x)
+    check_model('model', model)
+    check_images('x', x)
     count = sum(v.numel() for v in model.state_dict().values())
     if count > limit: raise refused('model', f'{count:,} numbers', f'at most {limit=:,}')
-    model, image = deepcopy(model).cpu().float().eval(), _Maps('image', tuple(x.shape[1:]))
-    two = x[:1].detach().cpu().float().repeat(2,1,1,1)
-    predict(model, two)
-    table = torch.export.default_decompositions()
-    table.pop(torch.ops.aten.adaptive_avg_pool2d.default)
-    try: graph = torch.export.export(model, (two,)).run_decompositions(table).module(check_guards=False)
-    except Exception as e: raise refused('model', f'{type(e).__name__} from torch.export', 'what it can write down')
-    for node in reversed(graph.graph.nodes):
-        if not node.users and node.op not in ('output','placeholder'): graph.graph.erase_node(node)
-    writer, arrays = _Writer(graph, image.shape), {}
-    try: answer, = writer.run(image, enable_io_processing=False)
-    except Exception as e: raise refused('model', f'{writer.part} {e}', 'what net.js can do')
-    if not isinstance(answer, _Maps): raise refused('model', 'one answer for all', 'classifiers')
-    for name,layer in writer.layers.items():
+    model, two = deepcopy(model).cpu().float().eval(), x[:1].detach().cpu().float().repeat(2,1,1,1)
+    predict(model, two)                                                           # its own errors come first
+    layers, arrays = _written(_graph_of(model, two), tuple(x.shape[1:])), {}
+    for name,layer in layers.items():
         for key in [k for k in ('weight','bias') if k in layer]:
             arrays[f'{name}.{key}'] = layer[key].detach().float().contiguous().numpy()
             layer[key] = f'{name}.{key}'
-    layers = [dict(name=name) | layer for name,layer in writer.layers.items()]
-    return json.loads(json.dumps(layers, allow_nan=False)), arrays
+    named = [dict(name=name) | layer for name,layer in layers.items()]
+    return json.loads(json.dumps(named, allow_nan=False)), arrays
