@@ -111,7 +111,6 @@ class Normalised(nn.Module):
     "A model that expects normalised images, made to take images in [0,1]."
     mean:Tensor
     std:Tensor
-
     def __init__(self,
         model:nn.Module,  # takes (N,C,H,W) normalised images
         mean:Any,         # one number a channel, or one for all, in units of [0,1]
