@@ -234,15 +234,12 @@ def test_a_page_says_what_is_wrong(line, error, in_node):
     with pytest.raises(Exception, match=error): in_node(*browser_layers(mlp(hidden=()), x), x, line)
 
 
-@pytest.mark.parametrize('name, limit', dict(shipped=30, mlp=3).items())
-def test_a_page_is_fast(name, limit, in_page):
+@pytest.mark.parametrize('name', ['shipped', 'mlp'])
+def test_a_page_says_the_same_again(name, in_page):
+    "A net may be run as often as one likes; how long it takes is for tests/benchmarks/bench_views.py to say (networks in the page)."
     x = images()
-    ms = in_page(*browser_layers(TABLE[name][0].eval(), x), x, '''Array.from({length: 15}, () => {
-        const start = performance.now()
-        net.run(x)
-        return (performance.now() - start) / n
-    })''')
-    assert ms.sort()[0][2] < limit, 'ms an image, of the faster runs: other work on this machine does not count'
+    many = in_page(*browser_layers(TABLE[name][0].eval(), x), x, 'Array.from({length: 15}, () => Array.from(net.run(x, n)))')
+    assert many.shape[0] == 15 and torch.equal(many, many[:1].expand_as(many))
 
 
 # --- what is written

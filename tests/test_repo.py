@@ -111,10 +111,9 @@ def test_front_door():
 
 
 def test_import_is_light():
-    code = 'import torch, torchvision, time; t = time.perf_counter(); import hardkd; print(time.perf_counter()-t)'
-    times = [float(subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True).stdout)
-             for _ in range(3)]
-    assert min(times) <= 0.3
+    "After torch and torchvision, `import hardkd` loads itself and nothing else; what that takes is for tests/benchmarks/bench_import.py to say."
+    code = 'import sys, torch, torchvision; before = set(sys.modules); import hardkd; print(sorted(set(sys.modules) - before))'
+    assert subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True).stdout.strip() == "['hardkd']"
 
 
 THREADS = """
