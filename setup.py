@@ -28,7 +28,7 @@ setup(
     package_dir={'hardkd': 'hardkd', 'hardkd.nbs': 'nbs'},
     package_data={
         'hardkd': ['py.typed', 'assets/*', 'records/*', 'views/*.js', 'views/*.css', 'views/*.html', 'views/kit/*', 'views/numbers/*'],
-        'hardkd.nbs': ['*.ipynb', '*/*.ipynb', 'images/*'],
+        'hardkd.nbs': ['*.ipynb', '*/*.ipynb', 'images/*.*', 'images/views/*'],
     },
     include_package_data=False,
     zip_safe=False,

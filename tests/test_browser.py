@@ -4,6 +4,7 @@ import json, re, shutil, statistics
 from pathlib import Path
 import pytest
 from helpers.pages import Page
+from helpers.lessons import LESSONS
 from helpers.lab import Lab, painted, picture, push_latency
 from helpers.view_makers import MAKERS, SETS, made
 
@@ -446,11 +447,6 @@ def test_dark_theme_is_readable(notebook):
     choose('Light')
     check_readable(shown(notebook, 'field'), False)
     assert notebook.errors == []
-
-
-LESSONS = {'03_losses': ['TemperatureDial'], '05_shift': ['ShiftMap', 'PushTheDigit'],
-           '07_hard': ['HardScrub', 'LossLedger', 'DisagreementMap', 'AugmentorCloud'],
-           '08_mix': ['HardScrub'], '10_vae': ['HardScrub', 'VaeScrub'], '11_icd': ['IcdMatrix', 'EmbeddingDuel']}
 
 
 def test_every_lesson_with_a_view_is_opened():

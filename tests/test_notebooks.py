@@ -4,7 +4,7 @@ import subprocess, sys
 from pathlib import Path
 import pytest
 from helpers.lab import chromium_path
-from test_browser import LESSONS
+from helpers.lessons import LESSONS
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT/'nbs').glob('*.ipynb'))
@@ -25,6 +25,16 @@ def test_notebook_runs(path):
     if path.stem in LESSONS and chromium_path(): pytest.skip('run in JupyterLab: test_browser.py')
     before = files_around(ROOT/'nbs')
     done = run_notebook(path)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    assert files_around(ROOT/'nbs') == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('wing', ['core', 'figures', 'views', 'experiments'])
+def test_rooms_run(wing):
+    "The notebooks that are no lessons, a wing at a time."
+    before = files_around(ROOT/'nbs')
+    done = run_notebook(ROOT/'nbs'/wing, 900)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     assert files_around(ROOT/'nbs') == before
 

@@ -82,7 +82,7 @@ def test_module_is_generated_and_light(path):
     for node in ast.walk(tree):
         names = [a.name for a in node.names] if isinstance(node, ast.Import) else \
                 [node.module or ''] if isinstance(node, ast.ImportFrom) else []
-        tools = {'fastcore', 'nbdev', 'execnb'} | ({'IPython'} if name_of(path) != 'hardkd.views.base' else set())   # ipywidgets brings it
+        tools = {'fastcore', 'nbdev', 'execnb'} | ({'IPython'} if name_of(path) not in ('hardkd.views.base', 'hardkd.figures.interactive') else set())   # ipywidgets brings it
         assert not {n.split('.')[0] for n in names} & tools, names
 
 

@@ -130,8 +130,11 @@ class Notebook:
         self.page.click('.lm-Menu-itemLabel:text-is("Save Notebook")')
         until = time.time() + 20
         while self.path.stat().st_mtime_ns == before and time.time() < until: self.page.wait_for_timeout(100)
-        self.page.wait_for_timeout(200)
-        return json.loads(self.path.read_text())
+        while True:
+            self.page.wait_for_timeout(200)
+            try: return json.loads(self.path.read_text())
+            except json.JSONDecodeError:                 # half written: the server empties the file first
+                if time.time() > until: raise
 
     def cells(self): return len(self.save()['cells'])
 
