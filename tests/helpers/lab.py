@@ -91,7 +91,17 @@ class Notebook:
                 else self.outside.append(r.url))
         page.goto(f'http://127.0.0.1:{lab.port}/lab/tree/{name}?token={lab.token}&reset')
         page.wait_for_selector('.jp-NotebookPanel .jp-Cell')
+        self.wait_connected()
         self.wait_idle()
+
+    def wait_connected(self, limit=90):
+        "Until the server knows this notebook's kernel, and the page hears it: what is run before that is lost without a word."
+        url, until = f'http://127.0.0.1:{self.lab.port}/api/sessions?token={self.lab.token}', time.time() + limit
+        while time.time() < until:
+            kernels = [s['kernel'] for s in json.load(urllib.request.urlopen(url)) if s['path'] == self.path.name and s['kernel']]
+            if any(k['connections'] > 0 and k['execution_state'] == 'idle' for k in kernels): break
+            self.page.wait_for_timeout(200)
+        self.page.wait_for_timeout(500)
 
     def status(self): return self.page.evaluate("document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status")
 
