@@ -171,11 +171,14 @@ def test_push_figure_holds_the_numbers():
         with pytest.raises((ValueError, TypeError), match=re.escape(message)): push_figure(**given | wrong)
 
 
-def test_four_kinds_have_four_colours():
-    "Whatever the student is called, its colour is not the one of both."
-    for name in 'x', 'augmentor 2', 'HARD', 'icd':
+def test_four_kinds_have_four_colours(root):
+    "Whatever the student is called, its colour is not the one of both or of neither."
+    code = (root/'hardkd/views/kit/canvas.js').read_text()
+    kinds = {re.search(rf"\b{kind}: '(#\w+)'", code)[1] for kind in ('both', 'neither')}
+    for name in 'x', 'augmentor 2', 'augmentor', 'HARD', 'icd':
         view = PushTheDigit(Anywhere(), {name: Reads(4, 4)}, dot(), max_shift=1)
-        assert '#009E73' not in (view.state['looks'][n]['color'] for n in view.names)
+        colours = {view.state['looks'][n]['color'] for n in view.names}
+        assert len(colours | kinds) == 4, name
 
 
 def test_push_figure_of_a_drawing():
@@ -754,7 +757,8 @@ def test_answer_of_the_kernel_is_shown(page_of, chromium, tmp_path):
     message, buffers = heard(view, dict(index=9))
     path = view.save_html(tmp_path/'live.html')
     coded = [base64.b64encode(b).decode() for b in buffers]
-    page = path.read_text().replace('f({ told: ask, error:', 'window.reply ? f({ ...window.reply, told: ask }, window.sent) : f({ told: ask, error:')
+    refusal = 'f({ told: ask, error })'
+    page = path.read_text().replace(refusal, f'window.reply ? f({{ ...window.reply, told: ask }}, window.sent) : {refusal}')
     assert page != path.read_text()
     path.write_text(page)
     with Page(chromium, path) as p:

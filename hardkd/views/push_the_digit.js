@@ -296,7 +296,7 @@ const MAP = { left: 40, top: 2 };
 // For each kind of move its colour, its letter ('' is a dot), its words.
 function kindsOf(v, p) {
   const [teacher, student] = p.both().map(p.nameOf), { looks } = v.state;
-  return [[looks.augmentor.color, '', 'both right'], [colourOf(v, looks[teacher]), 'T', `only ${teacher}`],
+  return [[PALETTE.both, '', 'both right'], [colourOf(v, looks[teacher]), 'T', `only ${teacher}`],
     [colourOf(v, looks[student]), 'S', `only ${student}`], [PALETTE.neither, '×', 'neither']];
 }
 function drawCell(ctx, x, y, s, [colour, letter]) {

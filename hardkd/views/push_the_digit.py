@@ -107,7 +107,7 @@ class PushTheDigit(View):
                                 order=torch.tensor(self.moves).int())
         place = dict(image=_first_fair(known, some.y), student=1, dx=0, dy=0, turn=0, scale=100, tried=[0,0],
                      broke=None, drawn='')
-        state = dict(names=self.names, looks=looks(['augmentor', *self.names]), classes=some.classes,
+        state = dict(names=self.names, looks=looks(self.names), classes=some.classes,
                      max_shift=max_shift, nets=nets, why=why)
         footer = f'{len(some)} images, moved by up to {max_shift} pixels'
         super().__init__('How far until the student changes its mind?', arrays, place, self._question(place), footer,

@@ -69,7 +69,8 @@ export function widestText(ctx, texts, font = FONT) {
 // ---------------------------------------------------------------- lines and marks
 
 // Colours that belong to no role: on images and maps, which are the same in light and dark.
-export const PALETTE = { black: '#000', white: '#fff', chosen: '#E69F00', aside: '#7A7A7A', neither: '#555' };
+export const PALETTE = { black: '#000', white: '#fff', chosen: '#E69F00', aside: '#7A7A7A',
+  both: '#A9C7A0', neither: '#555' };
 const VEIL = 'rgba(128, 128, 128, 0.55)';
 
 // A line through points [[x, y], ...].
