@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from helpers.pages import Page
 from helpers.lessons import LESSONS
-from helpers.lab import Lab, painted, picture, push_latency
+from helpers.lab import drawn, Lab, painted, picture, push_latency
 from helpers.view_makers import MAKERS, SETS, made
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -449,13 +449,21 @@ def test_dark_theme_is_readable(notebook):
     assert notebook.errors == []
 
 
-def test_every_lesson_with_a_view_is_opened():
-    "No lesson shows a view that is not looked at below."
+def page_code(path):
+    "What a lesson's page runs for itself, beside what it exports."
+    cells = [''.join(c['source']) for c in json.loads(path.read_text())['cells'] if c['cell_type'] == 'code']
+    return '\n'.join(c for c in cells if not c.startswith('#| export'))
+
+
+def charts_of(path): return re.findall(r'\binteractive_\w+(?=\()', page_code(path))
+
+
+def test_every_lesson_with_a_view_or_a_chart_is_opened():
+    "No lesson shows a view or a chart that is not looked at below."
     for path in sorted((ROOT/'nbs').glob('*.ipynb')):
-        cells = [''.join(c['source']) for c in json.loads(path.read_text())['cells'] if c['cell_type'] == 'code']
-        shown = '\n'.join(c for c in cells if not c.startswith('#| export'))
-        used = {name for name in MAKERS if re.search(rf'\b{name}\(', shown)}
+        used = {name for name in MAKERS if re.search(rf'\b{name}\(', page_code(path))}
         assert used == set(LESSONS.get(path.stem, ())), path.stem
+        assert path.stem in LESSONS or not charts_of(path), path.stem
 
 
 def check_pictures_without_kernel(lab, lesson, count):
@@ -475,7 +483,7 @@ def check_pictures_without_kernel(lab, lesson, count):
 
 @pytest.mark.parametrize('lesson', LESSONS)
 def test_lesson_in_jupyterlab(lab, lesson, capsys):
-    "Run All: views painted, no error in the console, a small file; without its kernel the pictures remain."
+    "Run All: views and charts painted, no error in the console, a small file; without its kernel the pictures remain."
     shutil.copy(ROOT/'nbs'/f'{lesson}.ipynb', lab.notebooks)
     shutil.copytree(ROOT/'nbs'/'images', lab.notebooks/'images', dirs_exist_ok=True)
     nb = lab.open(f'{lesson}.ipynb')
@@ -487,10 +495,13 @@ def test_lesson_in_jupyterlab(lab, lesson, capsys):
             titles.append(view.get_attribute('aria-label'))
         kinds = [made(name, 'shipped').state['title'] for name in LESSONS[lesson]]
         assert len(titles) == len(kinds) and set(kinds) <= set(titles)
+        charts = [drawn(chart) for chart in nb.charts()]
+        assert len(charts) == len(charts_of(ROOT/'nbs'/f'{lesson}.ipynb')), charts
+        assert all(areas and max(areas) > 10_000 for areas in charts), charts
         assert nb.errors == [] and nb.outside == []
         size = nb.path.stat().st_size
         with capsys.disabled(): print(f'\n{lesson}: Run All {seconds:.0f} s, saved {size/1e3:.0f} kB')
-        assert size <= 1_000_000
+        assert size <= (1_000_000 if LESSONS[lesson] else 2_000_000)     # 13 shows eight pictures and all tables
         stills = [o for c in json.loads(nb.path.read_text())['cells'] for o in c.get('outputs', ()) if 'hardkd-still' in str(o.get('data', {}).get('text/html'))]
         assert len(stills) == len(titles), 'the picture of each view is in the file'
     finally: nb.close()

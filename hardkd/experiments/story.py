@@ -14,7 +14,8 @@ from ..core.checks import check_array, check_one_of, check_pictures
 from ..figures.style import (
     add_axes, add_colour_bar, INK, looks, new_figure, PALE, text_width, wrap_text, write_text)
 from ..figures.images import draw_images
-from ..figures.charts import check_lines, check_shift_maps, draw_lines, draw_map, width_labels
+from ..figures.charts import check_shift_maps, draw_lines, draw_map, width_labels
+from ..figures.series import check_lines
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

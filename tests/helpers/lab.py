@@ -149,17 +149,27 @@ class Notebook:
     def cells(self): return len(self.save()['cells'])
 
     def views(self):
-        "Each view's title and element, scrolled to one after another."
+        "Each view, scrolled to one after another."
+        return self.scrolled_to('.hardkd')
+
+    def charts(self):
+        "Each chart of plotly, scrolled to one after another, once it is drawn."
+        for chart in self.scrolled_to('.jp-RenderedPlotly'):
+            chart.locator('.main-svg').first.wait_for()
+            yield chart
+
+    def scrolled_to(self, selector):
+        "Each element, scrolled to one after another."
         self.page.locator('.jp-WindowedPanel-outer').first.evaluate('e => e.scrollTo(0, 0)')
         seen, last = {}, -1
         while True:
             self.page.wait_for_timeout(120)
-            for view in self.page.locator('.hardkd').all():
+            for view in self.page.locator(selector).all():
                 model = view.evaluate('e => { e.dataset.seen ??= Math.random(); return e.dataset.seen }')
                 if model not in seen:
                     view.scroll_into_view_if_needed()
                     self.page.wait_for_timeout(300)
-                    seen[model] = self.page.locator(f'.hardkd[data-seen="{model}"]')
+                    seen[model] = self.page.locator(f'{selector}[data-seen="{model}"]')
                     yield seen[model]
             top = self.page.locator('.jp-WindowedPanel-outer').first.evaluate('e => { e.scrollBy(0, e.clientHeight*.85); return e.scrollTop }')
             if top == last: return
@@ -181,6 +191,13 @@ def painted(view):
         if (!c.width || !c.height) return 0;
         const d = new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width, c.height).data.buffer);
         return new Set(d).size })''')
+
+
+def drawn(chart):
+    "The area, in pixels, of each picture that a chart of plotly consists of; none where WebGL is missing."
+    if chart.locator('.no-webgl').count(): return []
+    return chart.locator('svg.main-svg, canvas').evaluate_all(
+        'all => all.map(e => e.getBoundingClientRect()).map(box => box.width*box.height)')
 
 
 def picture(view):
