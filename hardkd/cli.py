@@ -108,9 +108,9 @@ def parser()->argparse.ArgumentParser:
 # %% ../nbs/experiments/cli.ipynb #22e08f05
 def _work_doctor(**_)->int:
     "Print what is needed and what is here; 1 when something is missing."
-    found = doctor()
-    print(found.describe())
-    return int(any(row['advice'] for row in found.to_frame()))
+    report = doctor()
+    print(report.describe())
+    return int(any(row['advice'] for row in report.to_frame()))
 
 def _worker(command, words)->Callable:
     "Who does a command's work, with its words as arguments."

@@ -85,13 +85,13 @@ class Still(View):
 
 def test_request_is_answered_with_bytes():
     message, buffers = heard(Still(), dict(x=4))
-    assert message == dict(told=3, answer=dict(double=8), arrays=dict(many=dict(dtype='uint8', shape=[2])))
+    assert message == dict(reply_to=3, answer=dict(double=8), arrays=dict(many=dict(dtype='uint8', shape=[2])))
     assert buffers == [b'\x01\x01']
 
 
 def test_error_of_an_answer_goes_to_the_reader():
     message, buffers = heard(Still(), dict(y=4))
-    assert message == dict(told=3, error="KeyError: 'x'") and buffers is None
+    assert message == dict(reply_to=3, error="KeyError: 'x'") and buffers is None
 
 
 def test_other_messages_are_not_answered():

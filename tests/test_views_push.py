@@ -229,7 +229,7 @@ def test_kernel_answers_for_a_transformer_while_another_model_trains():
         for i in range(2000):
             learned = not torch.equal(first, next(big.parameters()))
             message, buffers = heard(view, asked_for(x))
-            assert message['told'] == 3 and 'error' not in message
+            assert message['reply_to'] == 3 and 'error' not in message
             torch.testing.assert_close(array(message, buffers, 'logits'), want, atol=1e-5, rtol=1e-5)   # a snapshot, not the one that trains
             if learned and i >= 10: break
     finally:
@@ -255,7 +255,7 @@ def test_kernel_leaves_the_readers_model_as_it_is():
     (dict(images='', count=0), 'ValueError: count: got 0'), (dict(images='A', count=1), 'Error: '), ({}, "KeyError: 'count'")])
 def test_error_of_an_answer_is_told(what, error):
     message, _ = heard(made('PushTheDigit', 'foreign'), what)
-    assert set(message) == {'told', 'error'} and message['told'] == 3 and error in message['error']
+    assert set(message) == {'reply_to', 'error'} and message['reply_to'] == 3 and error in message['error']
 
 
 def push_errors():
@@ -638,7 +638,7 @@ def test_kernel_answers_for_any_image():
     assert torch.equal(array(message, buffers, 'image'), to_bytes(view.data.x[11]))
     for index in -1, len(view.data), 'x':
         message, _ = heard(view, dict(index=index))
-        assert set(message) == {'told', 'error'} and 'image: got' in message['error']
+        assert set(message) == {'reply_to', 'error'} and 'image: got' in message['error']
 
 
 def plane_errors():
@@ -757,8 +757,8 @@ def test_answer_of_the_kernel_is_shown(page_of, chromium, tmp_path):
     message, buffers = heard(view, dict(index=9))
     path = view.save_html(tmp_path/'live.html')
     coded = [base64.b64encode(b).decode() for b in buffers]
-    refusal = 'f({ told: ask, error })'
-    page = path.read_text().replace(refusal, f'window.reply ? f({{ ...window.reply, told: ask }}, window.sent) : {refusal}')
+    refusal = 'f({ reply_to: ask, error })'
+    page = path.read_text().replace(refusal, f'window.reply ? f({{ ...window.reply, reply_to: ask }}, window.sent) : {refusal}')
     assert page != path.read_text()
     path.write_text(page)
     with Page(chromium, path) as p:

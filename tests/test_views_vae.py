@@ -171,7 +171,7 @@ def test_models_are_asked_about_the_bytes(which):
         for m,model in enumerate((teacher, *students.values())):
             p = predict(model, x.flatten(0, -4).float()/255).softmax(1)
             assert torch.equal(view.recorded['probs'][way][...,m,:].flatten(0, -2), (p*255).round().to(torch.uint8))
-            assert torch.equal(view.recorded['said'][way][...,m].flatten(), p.argmax(1))
+            assert torch.equal(view.recorded['answers'][way][...,m].flatten(), p.argmax(1))
 
 
 @each
@@ -207,7 +207,7 @@ def test_question_is_answered_by_the_table(which):
     if max(shares):
         place = view.place
         (way, index), (_, rest) = view._find(place['image'], place['way'], place['at']), view._find(place['image'])
-        moved = view.recorded['said'][way][index] != view.recorded['said']['drawn'][rest]
+        moved = view.recorded['answers'][way][index] != view.recorded['answers']['drawn'][rest]
         assert moved[1] and not moved[0] and [bool(v) for v in place['at']] == [k == asked['right'] for k in range(len(shares))], 'it opens at the moment'
 
 
@@ -322,8 +322,8 @@ def test_module_fits_the_kits_scope():
     (lambda t, s, v, d, a: VaeScrub(t, s, v, d, seed=-1), ValueError, 'seed: got -1'),
     (lambda t, s, v, d, a: vae_scrub_figure(dict(a=torch.rand(2, 8, 8)), dict(t=torch.ones(1, 1), s=torch.ones(1, 1)), 'a'), ValueError, "pictures['a']: got 2 channels"),
     (lambda t, s, v, d, a: vae_scrub_figure(dict(a=torch.rand(1, 8, 8)*9), dict(t=torch.ones(1, 1), s=torch.ones(1, 1)), 'a'), ValueError, "pictures['a']: got values"),
-    (lambda t, s, v, d, a: vae_scrub_figure(dict(a=torch.rand(1, 8, 8)), dict(t=torch.ones(1, 1)), 'a'), ValueError, 'said: got 1 models'),
-    (lambda t, s, v, d, a: vae_scrub_figure(dict(a=torch.rand(1, 8, 8)), dict(t=torch.ones(1, 2), s=torch.ones(1, 1)), 'ab'), ValueError, "said['s']: got shape (1, 1), allowed are (1, 2)")])
+    (lambda t, s, v, d, a: vae_scrub_figure(dict(a=torch.rand(1, 8, 8)), dict(t=torch.ones(1, 1)), 'a'), ValueError, 'probs: got 1 models'),
+    (lambda t, s, v, d, a: vae_scrub_figure(dict(a=torch.rand(1, 8, 8)), dict(t=torch.ones(1, 2), s=torch.ones(1, 1)), 'ab'), ValueError, "probs['s']: got shape (1, 1), allowed are (1, 2)")])
 def test_errors_are_named(case, error, words):
     teacher, students, vae, data, augmentor, _ = build('three')
     with pytest.raises(error, match=re.escape(words)): case(teacher, students, vae, data, augmentor)

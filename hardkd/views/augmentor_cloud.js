@@ -1,5 +1,5 @@
-// AugmentorCloud: the transforms that the augmentor emits, and you in its place. Arrays: emitted (T,n,A), step (T,),
-// apart and swayed (S,S): disagreement, and the teacher's change of mind, when all images are moved by a shift.
+// AugmentorCloud: the transforms that the augmentor emits, and you in its place. Arrays: transforms (T,n,A), step (T,),
+// disagreement and teacher_change (S,S): what they are when all images are moved by a shift.
 import { clamp, mean, percent, short } from './numbers/basics.js';
 import { between, deviation, lumpAt, shareReached, shiftsOf } from './numbers/clouds.js';
 import { view, panel, rowOf } from './kit/frame.js';
@@ -9,10 +9,10 @@ import { lines, scatter } from './kit/charts.js';
 
 // The clouds, the hardness of shifts, and where the reader is.
 function clouds(v) {
-  const { state, place } = v, { axes, reach } = state, emitted = v.array('emitted'), [T, n, A] = emitted.shape;
+  const { state, place } = v, { axes, reach } = state, transforms = v.array('transforms'), [T, n, A] = transforms.shape;
   const d = { ...state, T, steps: Array.from(v.array('step').data) };
   d.limit = (a) => (axes[a].shift ? reach : axes[a].limit);
-  const along = (t, a) => Array.from({ length: n }, (_, i) => emitted.data[(t * n + i) * A + a]);
+  const along = (t, a) => Array.from({ length: n }, (_, i) => transforms.data[(t * n + i) * A + a]);
   d.frame = () => (v.covered ? 0 : place.get('frame'));
   d.shown = () => [place.get('x'), place.get('y')];
   d.points = (t, [a, b]) => {
@@ -22,8 +22,8 @@ function clouds(v) {
   d.deviation = (t, a) => deviation(along(t, a));
   d.onShifts = () => axes[place.get('x')].shift === 'x' && axes[place.get('y')].shift === 'y';
   d.isPlayed = () => d.onShifts() && !v.covered;
-  d.disagreement = (x, y) => between(v.array('apart').data, state, x, y);
-  d.teacherChange = (x, y) => between(v.array('swayed').data, state, x, y);
+  d.disagreement = (x, y) => between(v.array('disagreement').data, state, x, y);
+  d.teacherChange = (x, y) => between(v.array('teacher_change').data, state, x, y);
   d.hardness = (x, y) => d.disagreement(x, y) - place.get('weight') * d.teacherChange(x, y);
   d.score = (cloud) => mean(cloud.map(([x, y]) => d.hardness(x, y)));
   d.reached = (cloud) => shareReached(cloud, state, d.hardness);

@@ -16,7 +16,7 @@ from ..losses import disagreement
 from ..run import Run
 from ..shift import shift_batch
 from ..spatial import SpatialAugmentor
-from ..figures.style import add_axes, AUGMENTOR, looks, new_figure, write_text
+from ..figures.style import add_axes, AUGMENTOR, looks, new_figure, PALE, write_text
 from .base import check_run, module_text, question, View, width_axes
 
 # %% ../../nbs/views/augmentor_cloud.ipynb #976012e6
@@ -80,8 +80,8 @@ def cloud_figure(
     xlabel, ylabel = (f"{a['name']}, {a['unit']}" for a in axes)
     ax = add_axes(fig, .75, .8, 3.2, 3.2, xlabel=xlabel, ylabel=ylabel)
     ax.plot(x, y, '^', color=AUGMENTOR, ms=5)
-    ax.axhline(0, color='#6E6E6E', lw=.8)
-    ax.axvline(0, color='#6E6E6E', lw=.8)
+    ax.axhline(0, color=PALE, lw=.8)
+    ax.axvline(0, color=PALE, lw=.8)
     ax.set(xlim=(-axes[0]['limit'], axes[0]['limit']), ylim=(axes[1]['limit'], -axes[1]['limit']))
     return fig
 
@@ -137,7 +137,8 @@ class AugmentorCloud(View):
             if a['shift']: a['limit'] = reach
         hardness = _hardness_of_shifts(teacher, student, x, reach, stride, temperature)
         self.disagreement, self.teacher_change = hardness
-        arrays = dict(emitted=self.amounts, step=self.steps.int(), apart=self.disagreement, swayed=self.teacher_change)
+        arrays = dict(transforms=self.amounts, step=self.steps.int(), disagreement=self.disagreement,
+                      teacher_change=self.teacher_change)
         place = dict(frame=len(self.steps)-1, x=0, y=1, dx=reach*.75, dy=0, spread=1, weight=invariance_weight)
         footer = f'{len(x)} training images; seed {run.seed}; hardness of shifts for the student {judged}'
         asked = _wide_or_lump(self.amounts, reach)

@@ -126,12 +126,12 @@ class View(anywidget.AnyWidget):
         try:
             with self._one_at_a_time: answer = self.answer(message['what'])
         except Exception as e:
-            self.send(dict(told=message['ask'], error=f'{type(e).__name__}: {e}'))
+            self.send(dict(reply_to=message['ask'], error=f'{type(e).__name__}: {e}'))
             return
         arrays = {name: pack(v) for name,v in answer.items() if isinstance(v, Tensor)}
         plain = {name: v for name,v in answer.items() if name not in arrays}
         data = [a.pop('data') for a in arrays.values()]
-        self.send(dict(told=message['ask'], answer=plain, arrays=arrays), data)
+        self.send(dict(reply_to=message['ask'], answer=plain, arrays=arrays), data)
 
     def _still(self):
         "What is left of the view without a kernel: a picture and its words."

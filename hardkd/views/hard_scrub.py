@@ -13,7 +13,7 @@ from ..core.checks import check_number, refused
 from ..data import to_bytes
 from ..run import Run
 from ..spatial import GENERATORS
-from ..figures.style import looks, new_figure, STUDENT, text_width, write_text
+from ..figures.style import INK, looks, new_figure, STUDENT, text_width, write_text
 from ..figures.images import draw_images
 from ..figures.charts import draw_lines
 from .base import check_run, module_text, question, View, width_axes
@@ -58,7 +58,7 @@ def scrub_figure(
     line = {'mean': mean.double().numpy()[None]}
     draw_lines(fig, (left+.7, .85, 2.3, tall-.45), line, trace['step'].double().numpy(),
                {'mean': f'{mean[frame]:.2g} now'}, xlabel="student's step", ylabel='disagreement, nats')
-    fig.axes[-1].axvline(step, color='#222222', lw=1.2)
+    fig.axes[-1].axvline(step, color=INK, lw=1.2)
     return fig
 
 # %% ../../nbs/views/hard_scrub.ipynb #963546bd

@@ -21,7 +21,7 @@ from ..figures.style import (
 from .base import module_text, question, View, view_models
 
 # %% ../../nbs/views/icd_matrix.ipynb #5341e2d2
-_BARS = dict(contrast=dict(color='#7A7A7A', hatch=''), penalty=dict(color='#8B5FBF', hatch='///'))
+_BARS = looks(['contrast', 'penalty'])
 
 def _digits(x):
     "A number in four digits; below a millionth it is nothing."
@@ -50,8 +50,8 @@ def _draw_costs(fig, left, costs, names, few):
     B = len(names)
     ax = add_axes(fig, left, 4.75, 8.5, .9, ylabel='nats')
     for d,(name,values) in zip((-.2, .2), costs.items()):
-        look = _BARS[name]
-        ax.bar([i+d for i in range(B)], values, .38, label=name, edgecolor='white', lw=0, **look)
+        fill = dict(color=_BARS[name]['color'], hatch=_BARS[name]['hatch'])
+        ax.bar([i+d for i in range(B)], values, .38, label=name, edgecolor='white', lw=0, **fill)
     ax.axhline(math.log(B), color=INK, lw=1, ls=':')
     ax.set(xlim=(-.6, B-.4))
     ax.set_xticks(few, [escape_dollars(names[i]) for i in few], size=8, rotation=90 if B > 8 else 0)
@@ -104,9 +104,9 @@ def _choose(y, right, angle, length, B):
         nearness = (handicap - nearest).tolist()
         free = (i for i in images if i not in chosen)
         chosen.append(min(free, key=lambda i: (used[i], wrong[i], nearness[i])))
-    apart = (_angle_between(angle, angle[chosen[0]]) + handicap).tolist()
+    distance = (_angle_between(angle, angle[chosen[0]]) + handicap).tolist()
     free = (i for i in images if i not in chosen)
-    spare = min(free, key=lambda i: (labels[i] != labels[chosen[0]], wrong[i], apart[i]))
+    spare = min(free, key=lambda i: (labels[i] != labels[chosen[0]], wrong[i], distance[i]))
     return chosen, spare
 
 def _well_spread(features, y, right, B):

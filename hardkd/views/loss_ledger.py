@@ -65,7 +65,7 @@ def ledger_weights(
     return {player: _weights(c['terms'], c['sum'])[0] for player,c in _by_player(history).items()}
 
 # %% ../../nbs/views/loss_ledger.ipynb #bf5dd743
-_ROLES = dict(clean='kd', hard='hard', labels='kd_fixed', disagreement='student', teacher_change='teacher')
+_ROLES = dict(clean='kd', hard='hard', labels='labels', disagreement='student', teacher_change='teacher')
 _SENT = 'verb', 'weights', 'why', 'usual', 'looks'    # to the browser
 
 def _running(turn, values, width):

@@ -173,16 +173,16 @@ function pushOf(v) {
 }
 // Outwards ring by ring, until a move breaks.
 async function search(v, p, { begin, current }) {
-  const mine = begin(), calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
+  const started = begin(), calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
   p.anew({ dx: 0, dy: 0 });
   for (let r = 1; r <= p.reach; r += 1) {
     const ring = ringOf(p.moves, r);
-    if (!await p.consider([[0, 0], ...ring]) || mine !== current() || !v.alive) return;
+    if (!await p.consider([[0, 0], ...ring]) || started !== current() || !v.alive) return;
     const broke = ring.find(p.isBreak);
     v.place.set({ tried: p.tried(ring), ...(broke ? { broke, dx: broke[0], dy: broke[1] } : {}) });
     if (broke) return;
     if (!calm) await pause(90);
-    if (mine !== current()) return;
+    if (started !== current()) return;
   }
   v.place.set({ broke: [] });
 }

@@ -1,5 +1,5 @@
 // ShiftMap: who is right at every shift. Arrays: accuracy (M,S,S), agreement (M,S,S) and kl (M,S,S) with the teacher
-// (model 0), images (E,C,H,W) bytes, label (E,), said and sure (M,E,S,S) bytes: the likeliest class, its probability.
+// (model 0), images (E,C,H,W) bytes, label (E,), answers and sure (M,E,S,S) bytes: the likeliest class, its probability.
 import { mean, percent, short } from './numbers/basics.js';
 import { view, panel, rowOf } from './kit/frame.js';
 import { button, choose } from './kit/controls.js';
@@ -27,7 +27,7 @@ function readings(v) {
   d.gap = (cell) => d.value(d.student(), cell) - d.value(0, cell);
   d.opinion = (model) => {
     const e = place.get('image'), { row, col } = d.shift(), i = ((model * examples + e) * S + row) * S + col;
-    const answer = v.array('said').data[i];
+    const answer = v.array('answers').data[i];
     return { word: classes[answer], probability: v.array('sure').data[i] / 255, isCorrect: answer === labels[e] };
   };
   return d;

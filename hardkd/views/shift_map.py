@@ -102,7 +102,7 @@ def _at_every_shift(models, data, max_shift, temperature, examples=12):
             best = soften(model_logits[shown], 1.).max(1)
             answers[i,:,row,column] = best.indices
             certainty[i,:,row,column] = to_bytes(best.values)
-    return maps, dict(said=answers, sure=certainty, images=to_bytes(data.x[shown]), label=data.y[shown].int())
+    return maps, dict(answers=answers, sure=certainty, images=to_bytes(data.x[shown]), label=data.y[shown].int())
 
 def _ask_about(student, unmoved, moved, edge):
     "The question: on how many images is a student right when they move by (edge, edge)?"

@@ -1,7 +1,7 @@
 // VaeScrub: an image, drawn again by the VAE, and perturbed level by level; what both models say of it.
 // Arrays, G levels of P stops: original (n,C,H,W) bytes; learned and drawn (n,P^g,C,H,W), the last level the fastest;
 // swap (n,n-1,2^G-2,C,H,W) by partner and mask of levels; for each of them `_probs` (…,M,K) bytes of probability and
-// `_said` (…,M) the likeliest class of the M models; length (n,G) of the learned move, in sd; label (n,).
+// `_answers` (…,M) the likeliest class of the M models; length (n,G) of the learned move, in sd; label (n,).
 import { percent, short } from './numbers/basics.js';
 import { brighter, indexAt, nearestStop, swapIndex, swapMask, withSign } from './numbers/vae.js';
 import { view, make, panel } from './kit/frame.js';
@@ -50,19 +50,19 @@ function scrubOf(v) {
     if (mask === 0 || mask === 2 ** G - 1) return again(mask ? j : i);
     return { array: 'swap', index: swapIndex(i, j, p.n, mask, G) };
   };
-  const said = ({ array, index }, m) => v.array(`${array}_said`).data[index * M + m];
+  const decided = ({ array, index }, m) => v.array(`${array}_answers`).data[index * M + m];
   const probs = (array) => v.array(`${array}_probs`).data;
   const bytes = ({ array, index }, m) => probs(array).subarray((index * M + m) * K, (index * M + m + 1) * K);
   return Object.assign(p, {
-    again, now, said, label,
+    again, now, decided, label,
     original: (i) => ({ array: 'original', index: i }),
     painters: Object.fromEntries(kinds.map((kind) => [kind, painter(v.array(kind))])),
     both: () => [0, p.student()],
     studentName: () => names[p.student()],
     probabilities: (where, m) => Array.from(bytes(where, m), (b) => b / 255),
-    belief: (where, m) => percent(bytes(where, m)[said(where, m)] / 255),
+    belief: (where, m) => percent(bytes(where, m)[decided(where, m)] / 255),
     // Whether model m says something else than of the reconstruction.
-    isChanged: (m) => said(now(), m) !== said(again(p.image()), m),
+    isChanged: (m) => decided(now(), m) !== decided(again(p.image()), m),
     called: (i) => `image ${i} ('${classes[label[i]]}')`,
     depth: (g) => (G === 1 ? '' : g === 0 ? ', coarsest' : g === G - 1 ? ', finest' : G === 3 ? ', middle' : ''),
     counts: () => counts[p.way()][p.student() - 1],
@@ -171,7 +171,7 @@ function drawAnswers(v, ctx, s, text, where, x, y, wide) {
     const look = looks[names[m]], isOther = text === s.after() && s.isChanged(m);
     ctx.fillStyle = colourOf(v, look);
     marker(ctx, look, x + 5, y + 12 + 17 * i, 4.5);
-    write(ctx, `${isOther ? '≠ ' : ''}${s.belief(where, m)}: ${classes[s.said(where, m)]}`, x + 14, y + 16 + 17 * i,
+    write(ctx, `${isOther ? '≠ ' : ''}${s.belief(where, m)}: ${classes[s.decided(where, m)]}`, x + 14, y + 16 + 17 * i,
       { colour: v.colours().ink, wide: wide - 18, font: isOther ? `600 ${FONT}` : FONT });
   });
 }
@@ -195,7 +195,7 @@ function addPictures(v, s, row) {
         if (where) drawAnswers(v, ctx, s, text, where, x, y + side, pitch);
         else drawColours(v, ctx, x, y + side, pitch);
       });
-      const answer = (where, m) => `${names[m]} says ${classes[s.said(where, m)]} ${s.belief(where, m)}`;
+      const answer = (where, m) => `${names[m]} says ${classes[s.decided(where, m)]} ${s.belief(where, m)}`;
       const answers = (where) => s.both().map((m) => answer(where, m)).join(', ');
       const known = pictures.filter(([, where]) => where);
       drawing.say(known.map(([text, where]) => `${text}: ${answers(where)}`).join('; '));
@@ -262,8 +262,8 @@ function captionOf(v, s) {
   const [teacher, student] = s.both().map(s.isChanged);
   const partner = s.isSwap() && moves.length ? ` from ${s.called(s.partner())}` : '';
   const start = `${s.called(s.image()).replace('i', 'I')}, ${moves.join(', ') || 'nothing moved'}${partner}`;
-  const before = (m) => (s.isChanged(m) ? ` instead of ${classes[s.said(s.again(s.image()), m)]}` : '');
-  const says = (m) => `${names[m]} says ${classes[s.said(s.now(), m)]} (${s.belief(s.now(), m)})`;
+  const before = (m) => (s.isChanged(m) ? ` instead of ${classes[s.decided(s.again(s.image()), m)]}` : '');
+  const says = (m) => `${names[m]} says ${classes[s.decided(s.now(), m)]} (${s.belief(s.now(), m)})`;
   const answers = s.both().map((m) => `${says(m)}${before(m)}`).join(', ');
   if (v.covered) return `${start}: ${answers}. Which level did it?`;
   const alike = teacher ? 'Both change their minds' : 'Neither changes its mind';

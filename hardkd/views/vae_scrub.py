@@ -24,10 +24,10 @@ def _cut(text, n): return str(text) if len(str(text)) <= n else str(text)[:n-1] 
 
 def _check_answers(pictures, probs, classes):
     for name,x in pictures.items(): check_pictures(f'pictures[{name!r}]', x[None])
-    if len(probs) != 2: raise refused('said', f'{len(probs)} models', 'two: teacher and one student')
+    if len(probs) != 2: raise refused('probs', f'{len(probs)} models', 'two: teacher and one student')
     for name,p in probs.items():
         if p.shape != (len(pictures), len(classes)):
-            raise refused(f'said[{name!r}]', f'shape {tuple(p.shape)}', f'{(len(pictures), len(classes))}')
+            raise refused(f'probs[{name!r}]', f'shape {tuple(p.shape)}', f'{(len(pictures), len(classes))}')
 
 def _draw_pictures(sheet, pictures, probs, classes):
     "Side by side, each with what both models say of it."
@@ -40,20 +40,20 @@ def _draw_pictures(sheet, pictures, probs, classes):
 
 def vae_scrub_figure(
     pictures:dict,    # what it is → (C,H,W) in [0,1]; the bars are of the last one
-    said:dict,        # 'teacher' and one student → (pictures,K) probabilities
+    probs:dict,       # 'teacher' and one student → (pictures,K) probabilities
     classes,          # K names
     title:str='',     # above
     caption:str='',   # below
 )->Figure:
     "An image, its reconstruction, the perturbed one; and what both models say of each."
-    _check_answers(pictures, said, classes)
-    shown = sorted(torch.stack([p[-1] for p in said.values()]).amax(0).topk(min(5, len(classes)))[1].tolist())
+    _check_answers(pictures, probs, classes)
+    shown = sorted(torch.stack([p[-1] for p in probs.values()]).amax(0).topk(min(5, len(classes)))[1].tolist())
     names = [_cut(classes[k], 16) for k in shown]
     left = .35 + 1.75*len(pictures) + max(map(text_width, names))
     fig, sheet = new_figure(left+3.6, 4.05, title, caption)
-    _draw_pictures(sheet, pictures, said, classes)
+    _draw_pictures(sheet, pictures, probs, classes)
     for i,name in enumerate(names): write_text(sheet, left-.1, .85+.38*(i+.5), name, ha='right', va='center')
-    draw_bars(fig, left, .85, .38*len(shown), {name: p[-1].numpy() for name,p in said.items()}, shown)
+    draw_bars(fig, left, .85, .38*len(shown), {name: p[-1].numpy() for name,p in probs.items()}, shown)
     write_text(sheet, .15, 3.3, wrap_text(caption, fig.get_figwidth()-.3, lines=4))
     return fig
 
@@ -95,7 +95,7 @@ class VaeScrub(View):
         pictures, length = record_levels(vae, augmentor, self.data.x, self.stops, seed)
         self._ask(models, pictures)
         arrays = pictures | dict(label=self.data.y, length=length)
-        for what in 'probs', 'said': arrays |= {f'{way}_{what}': v for way,v in self.recorded[what].items()}
+        for what in 'probs', 'answers': arrays |= {f'{way}_{what}': v for way,v in self.recorded[what].items()}
         way, best, asked = self._question()
         footer = f'{len(self.data)} of {len(data)} images; seed {seed} of the random directions'
         super().__init__('Which level fools the student but not the teacher?', arrays, self._example(way, best),
@@ -127,7 +127,7 @@ class VaeScrub(View):
             return torch.stack(answers, 1).unflatten(0, x.shape[:-3])
         probs = {way: ask(x) for way,x in pictures.items()}
         self.recorded = dict(pictures=pictures, probs={way: to_bytes(p) for way,p in probs.items()},
-                             said={way: p.argmax(-1) for way,p in probs.items()})
+                             answers={way: p.argmax(-1) for way,p in probs.items()})
         ways = (way for way in pictures if way != 'original')
         self.counts = {way: [self._counts(way, s) for s in range(1, len(models))] for way in ways}
 
@@ -169,14 +169,14 @@ class VaeScrub(View):
         "For each level: how often teacher, student, only the student say something else than at rest; and tries."
         counts = []
         for k in range(len(self.levels)):
-            changed = torch.ne(*self._alone('said', way, k)).flatten(0, 1)
+            changed = torch.ne(*self._alone('answers', way, k)).flatten(0, 1)
             t, s = changed[:,[0,student]].T
             counts.append([t.sum().item(), s.sum().item(), (s & ~t).sum().item(), len(t)])
         return counts
 
     def _example(self, way, level):
         "Where the view opens: where moving this level alone fools only the first student, and the teacher is surest."
-        t, s, *_ = torch.ne(*self._alone('said', way, level)).unbind(-1)
+        t, s, *_ = torch.ne(*self._alone('answers', way, level)).unbind(-1)
         score = 2.*(s & ~t) + self._alone('probs', way, level)[0][:,:,0].amax(-1)/255
         image, end = divmod(score.argmax().item(), score.shape[1])
         others = (i for i in range(len(self.data)) if i != image)
@@ -216,7 +216,7 @@ class VaeScrub(View):
         image, partner, way, student, now = self._now()
         answers, changed = [], []
         for m in 0, student:
-            k, rest = (self._of('said', *place)[m].item() for place in (now, (image,)))
+            k, rest = (self._of('answers', *place)[m].item() for place in (now, (image,)))
             instead = f' instead of {self.data.classes[rest]}' if k != rest else ''
             percent = f"{self._of('probs', *now)[m,k]/2.55:.0f} %"
             answers.append(f'{self.names[m]} says {self.data.classes[k]} ({percent}){instead}')

@@ -183,7 +183,7 @@ function connectKernel(v, model) {
     post();
   });
   const hear = guarded(v, (message, buffers = []) => {
-    if (!flying || message.told !== flying.name) return;
+    if (!flying || message.reply_to !== flying.name) return;
     v.fail(message.error || '');
     const packed = Object.entries(message.arrays || {});
     const arrays = Object.fromEntries(packed.map(([name, a], i) => [name, unpack({ ...a, data: buffers[i] })]));

@@ -37,7 +37,7 @@ export function openSaved(widget) {
 const viewOf = (text) => new DataView(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
 function standIn(values) {
   const listeners = {}, error = 'This page has no kernel: open the notebook for this.';
-  const answer = (ask) => { for (const f of listeners['msg:custom'] || []) f({ told: ask, error }); };
+  const answer = (ask) => { for (const f of listeners['msg:custom'] || []) f({ reply_to: ask, error }); };
   return {
     get: (name) => values[name],
     set(name, value) { values[name] = value; },
