@@ -24,7 +24,9 @@ _names = {
     'players': 'Player Referee',
     'train': 'StudentLoss fit one_cycle play',
     'shift': 'equivariance_error invariance_error shift_batch shift_map shifted_views translate',
-    'augmentor': 'Augmentor BatchTransform Compose',
+    'augmentor': 'Augmentor',
+    'compose': 'BatchTransform Compose',
+    'bound': 'read_widths',
     'spatial': 'GENERATORS SpatialAugmentor warp',
     'hard': 'AugmentorLoss distill hardness student_sensitivity',
     'mix': 'MixAugmentor',
@@ -67,7 +69,9 @@ if TYPE_CHECKING:
     from .players import Player, Referee
     from .train import StudentLoss, fit, one_cycle, play
     from .shift import equivariance_error, invariance_error, shift_batch, shift_map, shifted_views, translate
-    from .augmentor import Augmentor, BatchTransform, Compose
+    from .augmentor import Augmentor
+    from .compose import BatchTransform, Compose
+    from .bound import read_widths
     from .spatial import GENERATORS, SpatialAugmentor, warp
     from .hard import AugmentorLoss, distill, hardness, student_sensitivity
     from .mix import MixAugmentor

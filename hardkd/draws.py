@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from .core.checks import check_images, check_number, refused
 from .models import evaluating
 from .losses import disagreement
-from .augmentor import Augmentor, Compose, noise_for, softplus_parameter
+from .augmentor import Augmentor, noise_for, set_softplus, softplus_parameter
+from .compose import Compose
 from .hard import hardness
 
 # %% ../nbs/09_draws.ipynb #8b2bd203
@@ -34,11 +35,13 @@ class _LightWidths(Augmentor):
 
     def __init__(self,
         shape:tuple=(1,28,28),  # (C,H,W) of the images
-        widths:float|dict=.05,  # > 0: where each starts, one or {kind: number}; of full scale, contrast in logs
+        widths:float|dict|None=None,  # > 0: the start, one or {kind: number}; of full scale, contrast in logs; None: as
+                                      # the teacher allows where a bounded game begins, else 0.05
     ):
         super().__init__()
         if len(shape) != 3: raise refused('shape', tuple(shape), '(C,H,W)')
         self.shape = tuple(shape)
+        self.to_be_read = widths is None
         self.raw_widths = softplus_parameter(widths, self.kinds)
 
     def widths(self,
@@ -63,6 +66,14 @@ class _LightWidths(Augmentor):
 # %% ../nbs/09_draws.ipynb #c09d0002
 class PhotometricAugmentor(_LightWidths):
     "Learned light and grain: contrast × exp(±w), brightness ± w, noise up to w a pixel; one draw an image."
+    def limits(self)->dict:  # kind → width
+        "From black to white; contrast 20 times as strong; noise that drowns the picture."
+        return dict(brightness=1., contrast=3., noise=1.)
+
+    def set_widths(self, widths:dict)->None:  # kind → width, > 0
+        "Go as far as this."
+        set_softplus(self.raw_widths, self.kinds, widths)
+
     def draw(self,
         n:int,                                # images
         generator:torch.Generator|None=None,  # on the CPU

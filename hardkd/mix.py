@@ -10,7 +10,7 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from .core.checks import check_images, check_number, refused
+from .core.checks import check_images, check_number, check_one_of, refused
 from .augmentor import Augmentor, noise_for
 
 # %% ../nbs/08_mix.ipynb #8b1b4518
@@ -62,11 +62,14 @@ class _Shares(_Pairs):
         channels:int=1,    # C of the images
         patches:int=4,     # g: a grid of g x g
         hidden:int=16,     # channels of the small network
-        start:float=.02,   # mean share of the partner at the start, above 0, below 1
+        start:float|None=None,   # mean share of the partner at the start, above 0, below 1;
+                                 # None: read off the teacher where a bounded game begins, else .02
         spread:float=6.,   # how far chance moves a patch's logit at the start, > 0, at most 30; learned
     ):
         super().__init__(patches)
         for name,v in dict(channels=channels, hidden=hidden).items(): check_number(name, v, 1, whole=True)
+        self.to_be_read = start is None
+        start = .02 if start is None else start
         if check_number('start', start, above=0) >= 1: raise refused('start', start, 'numbers between 0 and 1')
         check_number('spread', spread, 0, 30, above=0)
         self.channels = channels
@@ -93,8 +96,22 @@ class _Shares(_Pairs):
         logits = chosen + F.softplus(self.raw_spread)*noise[:,1:].to(self.raw_spread).view(-1, 1, g, g)
         return F.interpolate(logits.to(self.raw_spread).sigmoid(), x.shape[2:], mode='bilinear', align_corners=False)
 
+# %% ../nbs/08_mix.ipynb #0a57ebf9
+class _SetShares(_Shares):
+    "The same, with a mean share that can be set."
+    def limits(self)->dict:  # name → width
+        "Half of each: beyond that it is the other image."
+        return dict(share=.5)
+
+    @torch.no_grad()
+    def set_widths(self, widths:dict)->None:  # share → mean share of the partner, above 0, below 1
+        "Take as much as this, as far as the chance alone decides."
+        for name,share in widths.items():
+            check_one_of('widths', name, self.limits())
+            self.look[-1].bias.fill_(start_logit(share, F.softplus(self.raw_spread).item()))
+
 # %% ../nbs/08_mix.ipynb #a48a7b6f
-class MixAugmentor(_Shares):
+class MixAugmentor(_SetShares):
     """Takes for each patch a share of another image of the batch, as a small network that looks at both says: a learned
     relative of mixup (arXiv 1710.09412v2) and CutMix (1905.04899v2). The teacher judges the mixture, no label is."""
     def forward(self,

@@ -6,6 +6,7 @@
 __all__ = ['Term', 'Loss', 'Player', 'Referee']
 
 # %% ../nbs/core/players.ipynb #0fb9e5bd
+import math
 from collections.abc import Iterable
 from typing import Any
 import torch
@@ -40,6 +41,7 @@ class Loss:
     "What a player minimises, and what it holds beside its net: the session makes that ready, the trace shows it."
     augmentor:Any = None          # whose images it learns from, or None
     term:nn.Module|None = None    # its part that may learn along
+    bound:nn.Module|None = None   # of its game, such as `hardkd.bound.Bound`, or None
     temperature:float = 4.        # of the disagreement in the trace
 
     def __call__(self,
@@ -48,6 +50,17 @@ class Loss:
     )->tuple:           # scalar with a gradient, and a dict of scalars to note, one of them 'disagreement'
         "What it costs."
         raise NotImplementedError
+
+    def begin(self,
+        module:nn.Module,  # the player's
+        images:Images,     # some of those that will be learned from
+    )->None:
+        "What is to be done before the first turn of a run, on its device; not where a run goes on."
+
+    def saw(self,
+        terms:dict,  # name → number: what a turn of its player noted, means over all processes
+    )->None:
+        "Take note of a turn."
 
     def look(self, teacher:nn.Module, student:nn.Module, probe:Images)->dict:
         "What a trace records of its term, if that declares something."
@@ -110,29 +123,36 @@ class Player(_Kept):
 
 # %% ../nbs/core/players.ipynb #242cb310
 class Referee:
-    "Says whose turn it is: with one player always the student's; with an augmentor, by the running disagreement."
+    "Says whose turn it is: with one player always the student's; with an augmentor, by caps and running disagreement."
     def __init__(self,
-        low:float=0.3,        # the student plays until the disagreement is below this; nats times temperature²
-        high:float=1.,        # the augmentor plays until it is above this
-        student_cap:int=8,    # but no more than so many turns in a row
-        augmentor_cap:int=2,  # and the augmentor no more than these
-        warmup:int=200,       # the student's turns before the augmentor's first
+        low:float=0.,         # the student plays until the disagreement is below this; nats times temperature²
+        high:float|None=None, # the augmentor plays until it is above this; None: `low`
+        student_cap:int=5,    # but no more than so many turns in a row
+        augmentor_cap:int=1,  # and the augmentor no more than these
+        warmup:float=.1,      # the student's turns before the augmentor's first: below 1 a share of all, else how many
         memory:float=0.9,     # share of the old value in the running mean of the disagreement
     ):
         self.low = check_number('low', low, 0)
-        self.high = check_number('high', high, low)
+        self.high = self.low if high is None else check_number('high', high, low)
         self.student_cap = check_number('student_cap', student_cap, 1, whole=True)
         self.augmentor_cap = check_number('augmentor_cap', augmentor_cap, 1, whole=True)
-        self.warmup = check_number('warmup', warmup, 0, whole=True)
+        self.warmup = check_number('warmup', warmup, 0, whole=warmup >= 1)
         self.memory = check_number('memory', memory, 0, 1)
         self.state:dict = dict(player='student', in_a_row=0, turns=0, disagreement=None)
+        self.begin(0)
+
+    def begin(self,
+        steps:int,  # of the student, in the whole run
+    )->None:
+        "Learn how long the run is: a warm-up that is a share becomes turns."
+        self.warmup_turns = math.ceil(self.warmup*steps) if self.warmup < 1 else self.warmup
 
     def next(self,
         names:Iterable,  # of the players in the game
     )->str:              # the one to play
         "Whose turn it is."
         s = self.state
-        if 'augmentor' not in names or s['turns'] < self.warmup: return 'student'
+        if 'augmentor' not in names or s['turns'] < self.warmup_turns: return 'student'
         d = s['disagreement']
         if s['player'] == 'student': over = s['in_a_row'] >= self.student_cap or (d is not None and d < self.low)
         else: over = s['in_a_row'] >= self.augmentor_cap or d > self.high

@@ -7,7 +7,7 @@ __all__ = ['Batch', 'NotFinite', 'Trace', 'Run']
 
 # %% ../nbs/core/run.ipynb #7dbb6e56
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,11 @@ class Batch:
     rank:int = 0        # which process this is
     processes:int = 1   # how many there are
     teacher_logits:Tensor|None = None   # (n,K) on `x`; None without a teacher
+
+    def half(self)->'Batch':
+        "Every second image, as a batch: the same ones, however many processes share them."
+        logits = None if self.teacher_logits is None else self.teacher_logits[::2]
+        return replace(self, x=self.x[::2], y=self.y[::2], teacher_logits=logits)
 
     def noise(self,
         augmentor:Augmentor,  # who draws
@@ -122,7 +127,21 @@ class Run:
     seconds:float = 0.         # of training, resumed parts included
     finished:bool = False      # False after an interrupt
     term:nn.Module|None = None # as it ended
+    bound:Any = None           # of the augmentor's game, as it ended; None: there was none
 
     def __repr__(self)->str:
         steps = ', '.join(f'{n} {name} steps' for name,n in self.steps.items())
         return f"Run({steps}, {self.seconds:.1f} s, seed {self.seed}{'' if self.finished else ', interrupted'})"
+
+    def describe(self)->str:
+        "What happened, in words: who played, how far a learned augmentor went, whether its bound was kept."
+        steps = ' and '.join(f'{n:,} of the {name}' for name,n in self.steps.items())
+        lines = [f'Turns: {steps}.']
+        if 'augmentor' in self.steps:
+            if not self.steps['augmentor']:
+                lines.append('The augmentor had NO turn: what it is now is how it began.')
+            x = (self.trace or {}).get('x')
+            try: lines.append(f'The augmentor: {as_augmentor(self.augmentor).describe(x)}.')
+            except TypeError: lines.append('The augmentor depends on the images: ask `run.augmentor.describe(x)`.')
+        if self.bound is not None: lines.append(self.bound.describe())
+        return '\n'.join(filter(None, lines))

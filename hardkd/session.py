@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast
 from torch import nn, Tensor
 from torch.utils.data import DataLoader
 from .core.checks import check_images, check_labels, refused
 from .data import Images, in_memory
 from .models import check_models, predict
 from .run import Batch, NotFinite, Run, Trace
+from .players import Loss
 from .batches import batches_from, loader_of, seeded
 
 # %% ../nbs/core/session.ipynb #41386bc2
@@ -30,6 +32,8 @@ def fingerprint(
     "A number that changes when one of the tensors does."
     def add(crc, t): return zlib.crc32(t.cpu().reshape(-1).view(torch.uint8).numpy(), crc)
     return reduce(add, tensors, 0)
+
+_READ = 1000      # images that a loss may read before the first turn
 
 def _numbers(thing:Any)->dict:
     "The numbers among a loss's or a referee's attributes."
@@ -77,6 +81,7 @@ class Session:
         self.loader = loader_of(data.tensors, min(int(batch_size), len(data))) if isinstance(data, Images) else data
         self.size = self.loader.batch_size or 1
         self.goal = math.ceil(epochs*len(self.loader))
+        self.referee.begin(self.goal)
         processes = accelerator.num_processes
         if self.size % processes:
             raise refused('batch_size', self.size, f'multiples of {processes}, the number of processes')
@@ -122,6 +127,16 @@ class Session:
             for m in learners: self.accelerator.unwrap_model(m, keep_fp32_wrapper=False)
             for part,mode in modes.items(): part.training = mode
             for p,wants in wanted.items(): p.requires_grad_(wants)
+
+    def begin(self)->None:
+        "What losses ask for before the first turn of a new run: some images; players are then the same everywhere."
+        wanting = [p for p in self.players if type(p.holds).begin is not Loss.begin]
+        if not wanting: return
+        if self.images is None: some = in_memory(seeded(self.loader, self.seed, 0), limit=_READ)
+        else: some = self.images.subset(min(_READ, len(self.images)))
+        for player in wanting:
+            player.holds.begin(player.module, some)
+            for parameter in player.module.parameters(): broadcast(parameter.data)
 
     def batches(self)->Iterator[Batch]:
         "Endless batches from the next turn on, with the teacher's logits: in memory computed once for all epochs."
@@ -227,5 +242,6 @@ class Session:
         run = self.run
         run.steps = {p.name: p.steps for p in self.players}
         run.finished = self.student.steps >= self.goal
+        run.bound = next((p.holds.bound for p in self.players if p.holds.bound is not None), None)
         if self.trace: run.trace = self.trace.result()
         return run

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from .core.checks import check_images, check_number, check_one_of, check_shape, refused
-from .augmentor import Augmentor, softplus_parameter
+from .augmentor import Augmentor, set_softplus, softplus_parameter
 
 # %% ../nbs/06_spatial.ipynb #8045a0db
 def affine_places(
@@ -99,36 +99,31 @@ def from_units(
     return math.log1p(check_number(generator, number, above=-100)/100)
 
 # %% ../nbs/06_spatial.ipynb #bbb03127
-class SpatialAugmentor(Augmentor):
-    """Affine warps, one an image, drawn evenly from learned widths: motion = Σ width·noise·generator
-    (after Augerino, Benton et al. 2020, arXiv 2010.11882v2)."""
+class _WarpWidths(Augmentor):
+    "What is learned of warps: how far each generator goes."
     def __init__(self,
-        widths:float|dict=0.05,                 # > 0: where each starts, units of `GENERATORS`; {generator: number}
+        widths:float|dict|None=None,            # > 0: where each starts, units of `GENERATORS`; {generator: number};
+                                                # None: read off the teacher where a bounded game begins, else 0.05
         generators:Iterable=tuple(GENERATORS),  # which take part
     ):
         super().__init__()
         self.generators = tuple(check_one_of('generators', g, GENERATORS) for g in generators)
         if len(set(self.generators)) < len(self.generators) or not self.generators:
             raise refused('generators', self.generators, f"one or more of {', '.join(GENERATORS)}, each once")
+        self.to_be_read = widths is None
         self.raw_widths = softplus_parameter(widths, self.generators)
 
     def widths(self, x:Tensor|None=None)->dict:  # {generator: scalar}; x is not looked at
         "The largest motion along each generator, > 0, in the units of `GENERATORS`."
         return dict(zip(self.generators, F.softplus(self.raw_widths)))
 
-    def draw(self, n:int, generator:torch.Generator|None=None)->Tensor:  # (n,G) in [-1,1], on the CPU
-        "The chance in a batch of warps, apart from what is learned."
-        check_number('n', n, 1, whole=True)
-        return 2*torch.rand(n, len(self.generators), generator=generator) - 1
+    def limits(self)->dict:  # generator -> width
+        "Half a turn, the whole image, e times as large: beyond that, a warp is another or nothing is left to see."
+        return {g: math.pi if g == 'rotation' else 1. for g in self.generators}
 
-    def forward(self, x:Tensor, noise:Tensor|None=None, generator:torch.Generator|None=None)->Tensor:
-        "Warp each image by its own row of noise (N,G): content moves right, down, clockwise where that is above 0."
-        check_images('x', x)
-        noise = self.draw(len(x), generator) if noise is None else noise
-        check_shape('noise', noise, (len(x), len(self.generators)))
-        amounts = noise.to(self.raw_widths)*F.softplus(self.raw_widths)
-        matrices = generator_matrices(self.generators, x.shape[2], x.shape[3], amounts.dtype).to(amounts.device)
-        return _warp(x, (amounts[:,:,None,None]*matrices).sum(1))
+    def set_widths(self, widths:dict)->None:  # generator -> width, > 0
+        "Go as far as this."
+        set_softplus(self.raw_widths, self.generators, widths)
 
     def units(self, size:tuple=(28,28))->dict:  # {generator: (factor, unit)}, for images of this height and width
         "What a width of 1 is."
@@ -145,3 +140,21 @@ def _in_words(generator, width, x):
     if len(size) != 2: raise refused('size', size, '(height, width)')
     number, unit = to_units(generator, width, size)
     return f"{generator} ±{number:.1f}{' px' if unit == 'px' else unit}"
+
+# %% ../nbs/06_spatial.ipynb #e2356eb2
+class SpatialAugmentor(_WarpWidths):
+    """Affine warps, one an image, drawn evenly from learned widths: motion = Σ width·noise·generator
+    (after Augerino, Benton et al. 2020, arXiv 2010.11882v2)."""
+    def draw(self, n:int, generator:torch.Generator|None=None)->Tensor:  # (n,G) in [-1,1], on the CPU
+        "The chance in a batch of warps, apart from what is learned."
+        check_number('n', n, 1, whole=True)
+        return 2*torch.rand(n, len(self.generators), generator=generator) - 1
+
+    def forward(self, x:Tensor, noise:Tensor|None=None, generator:torch.Generator|None=None)->Tensor:
+        "Warp each image by its own row of noise (N,G): content moves right, down, clockwise where that is above 0."
+        check_images('x', x)
+        noise = self.draw(len(x), generator) if noise is None else noise
+        check_shape('noise', noise, (len(x), len(self.generators)))
+        amounts = noise.to(self.raw_widths)*F.softplus(self.raw_widths)
+        matrices = generator_matrices(self.generators, x.shape[2], x.shape[3], amounts.dtype).to(amounts.device)
+        return _warp(x, (amounts[:,:,None,None]*matrices).sum(1))

@@ -122,6 +122,7 @@ def take_turn(
     player.schedule.step()
     player.steps += 1
     for statistics in player.module.buffers(): broadcast(statistics)    # BatchNorm's, to all processes
+    player.holds.saw(terms)
     return terms
 
 # %% ../nbs/04_train.ipynb #15ac4884
@@ -177,6 +178,9 @@ def play(
         with session.ready():
             if resume: session.load(resume)
             if path: session.save(path)         # now, so that a bad path is found before the work
+            if not resume:
+                session.begin()
+                if path: session.save(path)
             try: _turns(session, asked, path, checkpoint_every, progress and accelerator.is_main_process)
             except NotFinite as error: raise session.explained(error, path)
         return session.end()

@@ -19,14 +19,19 @@ from .vae import HierarchicalVAE, reparameterise
 # %% ../nbs/core/vae_augmentor.ipynb #c10c0007
 class _Mover(nn.Module):
     "How far a group goes and how widely it scatters at each place: (N,c,h,w), in scales of the prior, up to `reach`."
-    def __init__(self, width, channels, hidden, spread):
+    def __init__(self, width, channels, hidden):
         super().__init__()
         self.look = nn.Conv2d(width, hidden, 1)
         self.say = last = nn.Conv2d(hidden, 2*channels, 1)
         with torch.no_grad():
             last.weight.mul_(.02)
             nn.init.zeros_(last.bias)
-            last.bias[channels:] = spread + math.log(-math.expm1(-spread))  # softplus turns it back
+
+    @torch.no_grad()
+    def scatter(self, spread:float, reach:float)->None:
+        "Scatter as widely as this, as far as the image does not matter."
+        wanted = reach*math.atanh(spread/reach)
+        self.say.bias[len(self.say.bias)//2:] = wanted + math.log(-math.expm1(-wanted))   # softplus turns it back
 
     def forward(self, h, reach):
         move, raw_spread = self.say(F.gelu(self.look(h))).chunk(2, 1)
@@ -40,25 +45,38 @@ class VAEAugmentor(Augmentor):
         vae:HierarchicalVAE,     # of the images' shape; a frozen copy is kept
         levels=None,             # names of those that move, such as ('1x1','7x7'); None: all
         regenerate:bool=False,   # levels finer than these are drawn from the prior; False: read off the image
-        spread:float=0.05,       # where the scatter starts, > 0, in scales of the prior
+        spread:float|None=None,  # where the scatter starts, > 0, in scales of the prior; None: read off the teacher
+                                 # where a bounded game begins, else 0.05
         reach:float=2.,          # how far moves and scatter may go, > `spread`, in scales of the prior
         hidden:int=32,           # units of each latent group's small network
     ):
         super().__init__()
         if not isinstance(vae, HierarchicalVAE): raise refused('vae', type(vae).__name__, 'HierarchicalVAE', TypeError)
-        check_number('spread', spread, above=0)
+        self.to_be_read = spread is None
+        spread = .05 if spread is None else check_number('spread', spread, above=0)
         self.reach = check_number('reach', reach, above=spread)
         check_number('hidden', hidden, 1, whole=True)
         self.levels = vae.names if levels is None else tuple(check_one_of('levels', name, vae.names) for name in levels)
         if not self.levels or len({*self.levels}) < len(self.levels):
             raise refused('levels', self.levels, f"one or more of {', '.join(vae.names)}, each once")
         self.vae, self.regenerate = copy.deepcopy(vae).eval().requires_grad_(False), bool(regenerate)
-        start = reach*math.atanh(spread/reach)
         self.movers = nn.ModuleDict({   # by group
-            str(i): _Mover(group.enter.out_channels, group.channels, hidden, start)
+            str(i): _Mover(group.enter.out_channels, group.channels, hidden)
             for i,group in enumerate(vae.groups) if vae.names[vae.level[i]] in self.levels})
+        for mover in self.movers.values(): mover.scatter(spread, reach)
         self.last = max(map(vae.names.index, self.levels))
         self.columns = self.draw(1, torch.Generator()).shape[1]
+
+    def limits(self)->dict:   # level → width, in scales of the prior
+        "Nearly as far as moves may reach."
+        return dict.fromkeys(self.levels, .95*self.reach)
+
+    def set_widths(self, widths:dict)->None:   # level → scatter, > 0, below the reach
+        "Scatter as widely as this; moves stay what they are."
+        for name,spread in widths.items():
+            check_one_of('widths', name, self.levels)
+            for i,mover in self.movers.items():
+                if self.vae.names[self.vae.level[int(i)]] == name: mover.scatter(spread, self.reach)
 
     def draw(self,
         n:int,                                # images

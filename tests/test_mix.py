@@ -10,7 +10,7 @@ from helpers.chance import gen, rand
 from hardkd.data import digits
 from hardkd.hard import AugmentorLoss, distill, hardness
 from hardkd.views.hard_scrub import HardScrub
-from hardkd.augmentor import BatchTransform, Compose
+from hardkd.compose import BatchTransform, Compose
 from hardkd.draws import HardDraws, PhotometricAugmentor
 from hardkd.mix import MixAugmentor
 from hardkd.figures.images import mix_figure

@@ -14,7 +14,7 @@ from hardkd.hard import AugmentorLoss
 from hardkd.views.disagreement_map import DisagreementMap
 from hardkd.views.hard_scrub import HardScrub
 from hardkd.views.augmentor_cloud import transforms_over_time
-from hardkd.augmentor import Compose
+from hardkd.compose import Compose
 from hardkd.models import mlp, predict
 from hardkd.weights import pretrained, save_pretrained
 from hardkd.spatial import SpatialAugmentor

@@ -206,19 +206,21 @@ def run(**how):
     (dict(kd_weight=.3), dict(clean=.3), None),
     (dict(kd_weight=.7, label_weight=.25), dict(clean=.7, labels=.25), None),
     (dict(alone=True, label_weight=2.), dict(labels=2.), None),
-    (dict(hard=True), dict(clean=.5, hard=.5), 1.),
+    (dict(hard=True), dict(clean=.5, hard=.5), 'paid'),
+    (dict(hard=True, invariance_weight=1.), dict(clean=.5, hard=.5), 1.),
     (dict(hard=True, invariance_weight=.3, label_weight=.1), dict(clean=.5, hard=.5, labels=.1), .3),
     (dict(hard=True, invariance_weight=0.), dict(clean=.5, hard=.5), 0.),
     (dict(hard=True, invariance_weight=30.), dict(clean=.5, hard=.5), 30.)])
 def test_weights_are_those_of_the_training(how, student, augmentor):
     found = ledger_weights(run(**how))
     assert found['student'] == pytest.approx(student, abs=2e-4)
-    if augmentor is not None: assert found['augmentor'] == pytest.approx(dict(disagreement=1., teacher_change=-augmentor), abs=2e-4)
+    wanted = dict(disagreement=1., paid=-1.) if augmentor == 'paid' else dict(disagreement=1., teacher_change=-(augmentor or 0))
+    if augmentor is not None: assert found['augmentor'] == pytest.approx(wanted, abs=2e-4)
     assert set(found) == {h['player'] for h in run(**how).history}
 
 
 def test_another_objective_is_told_and_has_no_handles():
-    other = run(hard=True, objective=student_sensitivity)
+    other = run(hard=True, objective=student_sensitivity, invariance_weight=1.)
     assert ledger_weights(other)['augmentor'] is None and ledger_weights(other)['student'] is not None
     view = LossLedger(other)
     said = view.state['players'][1]

@@ -22,6 +22,7 @@ class Stream:
     EPOCH = 3      # (seed, EPOCH, epoch, rank): global states when a loader starts on an epoch
     STEP = 4       # (seed, STEP, turn, rank): global states in a turn: a loader's transforms, the models' dropout
     NEGATIVES = 5  # (seed, TURN, turn, NEGATIVES): the images that a contrastive rival compares with
+    READING = 6    # (seed, READING): what an augmentor draws while a teacher is read
     VAE = 7        # (seed, VAE): order and latents while a VAE is trained
 
 # %% ../../nbs/core/seeds.ipynb #95e5da39

@@ -18,7 +18,7 @@ from ..data import Images
 from ..weights import pretrained
 from ..run import Run
 from ..players import Referee
-from ..augmentor import BatchTransform, Compose
+from ..compose import BatchTransform, Compose
 from ..spatial import SpatialAugmentor
 from ..hard import distill
 from ..mix import MixAugmentor
@@ -63,7 +63,9 @@ def _rival(case, name, kd_weight):
 
 def _with_hard(case, options):
     "The same with hard images from a learned augmentor; few images, so an early start."
-    return options(case) | dict(augmentor=SpatialAugmentor(), referee=Referee(warmup=100))
+    referee = Referee(.3, 1., student_cap=8, augmentor_cap=2, warmup=100)
+    plain = dict(invariance_weight=1., augmentor_lr=.02)      # the game of the paper, as the records have it
+    return options(case) | plain | dict(augmentor=SpatialAugmentor(.05), referee=referee)
 
 _icd_alone, _icd_beside = partial(_icd, kd_weight=0.), partial(_icd, kd_weight=1.)
 

@@ -14,7 +14,8 @@ from ..figures.style import add_axes, escape_dollars, INK, looks, new_figure, PA
 from .base import closest, module_text, question, View
 
 # %% ../../nbs/views/loss_ledger.ipynb #dac3b372
-_NO_TERMS = {'turn', 'player', 'step', 'seconds', 'loss', 'accuracy', 'hardness', 'logit_scale'}
+_NO_TERMS = {'turn', 'player', 'step', 'seconds', 'loss', 'accuracy', 'hardness', 'logit_scale', 'kept',
+             'widening_wins', 'widening_costs'}
 
 def _turns_of(history):
     "A run's records, checked: a list of dicts, with turns of the student."
@@ -35,6 +36,7 @@ def _columns(player, turns):
     names = [k for k in turns[0] if k not in _NO_TERMS and all(k in h for h in turns)]
     if player == 'student' and {'clean', 'hard', 'labels'} & set(names):
         names = [k for k in names if k != 'disagreement']
+    if 'paid' in names: names.remove('teacher_change')      # a bounded game has a price of its own in each turn
     turn, loss, *terms = (
         check_array(f'{player}: {k}', np.array([h[k] for h in turns]), (1,)) for k in ('turn', 'loss', *names))
     return dict(turn=turn, sum=-loss if player == 'augmentor' else loss, terms=dict(zip(names, terms)))
@@ -65,7 +67,8 @@ def ledger_weights(
     return {player: _weights(c['terms'], c['sum'])[0] for player,c in _by_player(history).items()}
 
 # %% ../../nbs/views/loss_ledger.ipynb #bf5dd743
-_ROLES = dict(clean='kd', hard='hard', labels='labels', disagreement='student', teacher_change='teacher')
+_ROLES = dict(clean='kd', hard='hard', labels='labels', disagreement='student', teacher_change='teacher',
+              paid='teacher')
 _SENT = 'verb', 'weights', 'why', 'usual', 'looks'    # to the browser
 
 def _running(turn, values, width):
@@ -98,7 +101,7 @@ def _signed(player, c, weights):
     for term,value in new.items():
         w[check_one_of(f'weights[{player!r}]', term, w)] = check_number(f'weights[{player!r}][{term!r}]', value)
     if not w: return [(k, k, v) for k,v in c['terms'].items()], c['sum']
-    sign = {k: '−' if v < 0 or (v == 0 and k == 'teacher_change') else '+' for k,v in w.items()}
+    sign = {k: '−' if v < 0 or (v == 0 and k in ('teacher_change', 'paid')) else '+' for k,v in w.items()}
     entries = [(k, f'{sign[k]} {abs(w[k]):.3g} × {k}', w[k]*v) for k,v in c['terms'].items()]
     return entries, sum(v for *_,v in entries)
 
@@ -158,7 +161,8 @@ def ledger_figure(
 # %% ../../nbs/views/loss_ledger.ipynb #1fe194af
 def _price(terms, weights):
     "What becomes of the images without the price on the teacher's change of mind, as far as the records tell."
-    w, gained, change = -weights['teacher_change'], terms['disagreement'].mean(), terms['teacher_change'].mean()
+    paid = 'paid' if 'paid' in terms else 'teacher_change'
+    w, gained, change = -weights[paid], terms['disagreement'].mean(), terms[paid].mean()
     choices = 'the same, only harder', 'noise: they disagree without meaning', 'unchanged'
     share = w*change/gained if gained else 0.
     story = (f'At weight {w:.3g} the augmentor got {gained:.3g} a turn for disagreement and paid {w*change:.3g} '
@@ -188,7 +192,7 @@ def _fall(student, tenth):
 def _to_ask(players):
     "The question before the view, and what it hides."
     student, augmentor = players['student'], players.get('augmentor')
-    if augmentor and set(augmentor['weights'] or {}) == {'disagreement', 'teacher_change'}:
+    if augmentor and set(augmentor['weights'] or {}) in ({'disagreement', 'teacher_change'}, {'disagreement', 'paid'}):
         price = _price(augmentor['terms'], augmentor['weights'])
         return question('Invariance weight to 0: what will the images look like?', *price), 'price'
     tenth = max(1, len(student['turn'])//10)
