@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from .core.checks import check_images, check_number, check_one_of, refused
-from .core.seeds import keep_random_state, seed_everything, seed_of
+from .core.seeds import seed_everything, seed_of
 
 # %% ../nbs/core/augmentor.ipynb #e009b06b
 class Augmentor(nn.Module):

@@ -18,12 +18,12 @@ from .augmentor import Augmentor, learns
 from .compose import Compose
 
 # %% ../nbs/core/bound.ipynb #c8eb355d
-_DOUBTS, _LEAST, _MOST = 3, .8, .99
+_DOUBTS, _LEAST, _MOST = 3, .8, .98
 
 def keeps_of(
     teacher:nn.Module,  # (N,C,H,W) in [0,1] → (N,K) logits
     x:Tensor,           # (N,C,H,W) in [0,1]
-)->float:               # 0.8 to 0.99
+)->float:               # 0.8 to 0.98
     "The share of its classes that a teacher can be asked to keep: all but three times its doubt on untouched images."
     doubt = 1 - predict(teacher, x).softmax(1).amax(1).mean().item()
     return min(max(1 - _DOUBTS*doubt, _LEAST), _MOST)
@@ -41,7 +41,7 @@ def keeps_class(
     changed = 0
     for rows in torch.arange(len(x)).split(250):
         made = change(x[rows], rows)
-        changed += (predict(teacher, made).argmax(1) != classes[rows]).sum().item()
+        changed += int((predict(teacher, made).argmax(1) != classes[rows]).sum())
         if changed > allowed: return False
     return True
 
@@ -145,8 +145,8 @@ class Bound(nn.Module):
         if isinstance(augmentor, Augmentor) and augmentor.to_be_read:
             self.reading = read_widths(teacher, augmentor, x, self.keeps.item())
 
-    def get_extra_state(self)->dict|None: return self.reading and asdict(self.reading)
-    def set_extra_state(self, state:dict|None)->None: self.reading = state and Reading(**state)
+    def get_extra_state(self)->dict|None: return asdict(self.reading) if self.reading else None
+    def set_extra_state(self, state:dict|None)->None: self.reading = Reading(**state) if state else None
 
     @property
     def room(self)->float:  # -1 to 1

@@ -126,9 +126,9 @@ def _kept(logits):
     "The share of images on which the teacher says what it says of the untouched one."
     return (logits['teacher_hard_logits'].argmax(1) == logits['teacher_logits'].argmax(1)).float().mean()
 
-# %% ../nbs/07_hard.ipynb #f64bf0e7
-class BoundedLoss(AugmentorLoss):
-    "The student says which changes go further than others, the teacher how far all go: it keeps its class on a share."
+# %% ../nbs/07_hard.ipynb #031ead5c
+class _Bounded(AugmentorLoss):
+    "A loss with a bound, which asks the teacher before the first turn, and hears what was kept after each."
     def __init__(self,
         teacher:nn.Module,            # frozen
         student:nn.Module,            # held while the augmentor plays
@@ -147,6 +147,14 @@ class BoundedLoss(AugmentorLoss):
         "Tell the bound."
         self.bound.saw(terms['kept'], terms['widening_wins'], terms['widening_costs'])
 
+def _settling(optimiser, steps, referee):
+    "Slower and slower, so that at the end the student learns what has been found; never slower than a tenth."
+    turns = max(steps*referee.augmentor_cap/referee.student_cap, 1)
+    return torch.optim.lr_scheduler.LambdaLR(optimiser, lambda turn: max(1 - turn/turns, .1))
+
+# %% ../nbs/07_hard.ipynb #f64bf0e7
+class BoundedLoss(_Bounded):
+    "The student says which changes go further than others, the teacher how far all go: it keeps its class on a share."
     def __call__(self, augmentor:nn.Module, batch:Batch)->tuple:
         batch = batch.half()      # enough for a gradient
         module = extract_model_from_parallel(augmentor)
@@ -170,11 +178,6 @@ class BoundedLoss(AugmentorLoss):
         return step.detach() - step - noted['hardness'], noted      # worth -hardness, with the gradient of -step
 
 # %% ../nbs/07_hard.ipynb #87b3380a
-def _settling(optimiser, steps, referee):
-    "Slower and slower, so that at the end the student learns what has been found; never slower than a tenth."
-    turns = max(steps*referee.augmentor_cap/referee.student_cap, 1)
-    return torch.optim.lr_scheduler.LambdaLR(optimiser, lambda turn: max(1 - turn/turns, .1))
-
 def distill(
     teacher:nn.Module|None,       # (N,C,H,W) in [0,1] → (N,K) logits; comes out bit for bit as it went in
     student:nn.Module,            # the same shapes; trained in place
@@ -186,7 +189,8 @@ def distill(
                                   # above 0, below 1; None: `keeps_of` the teacher
     invariance_weight:float|None=None,   # of the paper's plain objective, instead of a bound; 1 where an augmentor
                                          # has no `limits`, so that no bound can be kept
-    augmentor_lr:float=0.05,      # of its optimiser, Adam; falls on the way, where a bound is kept
+    augmentor_lr:float|None=None, # None: .15 under a bound, where it is the length of a step and falls on the way;
+                                  # else .02, of Adam
     temperature:float=4.,         # softens teacher and student
     referee:Referee|None=None,    # whose turn it is
     **options,   # of `train_student`: kd_weight, label_weight, term, optimiser, schedule; and of `play`: epochs,
@@ -201,10 +205,14 @@ def distill(
     if keeps is not None and not bounded:
         got = f'{keeps} with an augmentor without limits' if weight is None else f'{keeps} beside invariance_weight'
         raise refused('keeps', got, 'None there')
-    if bounded: loss = BoundedLoss(teacher, student, objective, temperature, keeps)
-    else: loss = AugmentorLoss(teacher, student, objective, temperature, 1. if weight is None else weight)
+    if augmentor_lr is None: augmentor_lr = .15 if bounded else .02
     check_number('augmentor_lr', augmentor_lr, above=0)
-    optimiser = partial(torch.optim.Adam, lr=augmentor_lr)
-    schedule = partial(_settling, referee=referee or Referee()) if bounded else None
+    loss:AugmentorLoss = AugmentorLoss(teacher, student, objective, temperature, 1. if weight is None else weight)
+    optimiser:Any = partial(torch.optim.Adam, lr=augmentor_lr)
+    schedule = None
+    if bounded:
+        loss = BoundedLoss(teacher, student, objective, temperature, keeps)
+        optimiser = partial(torch.optim.SGD, lr=augmentor_lr)
+        schedule = partial(_settling, referee=referee or Referee())
     opponent = Player('augmentor', augmentor, loss, optimiser, schedule, loss.bound)
     return train_student(teacher, student, data, opponents=[opponent], **options)

@@ -108,7 +108,7 @@ class _SetShares(_Shares):
         "Take as much as this, as far as the chance alone decides."
         for name,share in widths.items():
             check_one_of('widths', name, self.limits())
-            self.look[-1].bias.fill_(start_logit(share, F.softplus(self.raw_spread).item()))
+            nn.init.constant_(self.get_parameter('look.4.bias'), start_logit(share, F.softplus(self.raw_spread).item()))
 
 # %% ../nbs/08_mix.ipynb #a48a7b6f
 class MixAugmentor(_SetShares):

@@ -41,7 +41,7 @@ class Loss:
     "What a player minimises, and what it holds beside its net: the session makes that ready, the trace shows it."
     augmentor:Any = None          # whose images it learns from, or None
     term:nn.Module|None = None    # its part that may learn along
-    bound:nn.Module|None = None   # of its game, such as `hardkd.bound.Bound`, or None
+    bound:Any = None              # of its game, such as `hardkd.bound.Bound`, or None
     temperature:float = 4.        # of the disagreement in the trace
 
     def __call__(self,

@@ -178,7 +178,7 @@ def play(
         with session.ready():
             if resume: session.load(resume)
             if path: session.save(path)         # now, so that a bad path is found before the work
-            if not resume:
+            if not session.run.history:
                 session.begin()
                 if path: session.save(path)
             try: _turns(session, asked, path, checkpoint_every, progress and accelerator.is_main_process)

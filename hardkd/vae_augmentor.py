@@ -7,6 +7,7 @@ __all__ = ['VAEAugmentor', 'moved_levels', 'swapped_levels', 'record_levels', 'i
 
 # %% ../nbs/core/vae_augmentor.ipynb #c10c0004
 import copy, math
+from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -31,7 +32,8 @@ class _Mover(nn.Module):
     def scatter(self, spread:float, reach:float)->None:
         "Scatter as widely as this, as far as the image does not matter."
         wanted = reach*math.atanh(spread/reach)
-        self.say.bias[len(self.say.bias)//2:] = wanted + math.log(-math.expm1(-wanted))   # softplus turns it back
+        bias = self.get_parameter('say.bias')
+        bias[len(bias)//2:] = wanted + math.log(-math.expm1(-wanted))   # softplus turns it back
 
     def forward(self, h, reach):
         move, raw_spread = self.say(F.gelu(self.look(h))).chunk(2, 1)
@@ -60,10 +62,10 @@ class VAEAugmentor(Augmentor):
         if not self.levels or len({*self.levels}) < len(self.levels):
             raise refused('levels', self.levels, f"one or more of {', '.join(vae.names)}, each once")
         self.vae, self.regenerate = copy.deepcopy(vae).eval().requires_grad_(False), bool(regenerate)
-        self.movers = nn.ModuleDict({   # by group
+        self.movers:Any = nn.ModuleDict({   # by group
             str(i): _Mover(group.enter.out_channels, group.channels, hidden)
             for i,group in enumerate(vae.groups) if vae.names[vae.level[i]] in self.levels})
-        for mover in self.movers.values(): mover.scatter(spread, reach)
+        self.set_widths(dict.fromkeys(self.levels, spread))
         self.last = max(map(vae.names.index, self.levels))
         self.columns = self.draw(1, torch.Generator()).shape[1]
 

@@ -44,9 +44,9 @@ def new():
 def widths(augmentor): return {name: w.item() for name,w in augmentor.widths().items()}
 
 
-@pytest.mark.parametrize('logits,wanted', [((99., 0.), .99), ((0., 0.), .8), ((math.log(95.), math.log(5.)), .85)])
+@pytest.mark.parametrize('logits,wanted', [((99., 0.), .98), ((0., 0.), .8), ((math.log(95.), math.log(5.)), .85)])
 def test_share_follows_from_the_doubt(logits, wanted):
-    "Three times what the largest probability leaves to the others, between 1 % and 20 %."
+    "Three times what the largest probability leaves to the others, between 2 % and 20 %."
     assert keeps_of(Says(*logits), torch.rand(8, 1, 4, 4)) == pytest.approx(wanted, abs=1e-5)
 
 

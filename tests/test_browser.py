@@ -4,7 +4,7 @@ import json, re, shutil, statistics
 from pathlib import Path
 import pytest
 from helpers.pages import Page
-from helpers.lessons import LESSONS
+from helpers.lessons import LESSONS, LONG
 from helpers.lab import drawn, Lab, painted, picture, push_latency
 from helpers.view_makers import MAKERS, SETS, made
 
@@ -481,7 +481,7 @@ def check_pictures_without_kernel(lab, lesson, count):
     finally: again.close()
 
 
-@pytest.mark.parametrize('lesson', LESSONS)
+@pytest.mark.parametrize('lesson', [pytest.param(name, marks=[pytest.mark.slow]*(name in LONG)) for name in LESSONS])
 def test_lesson_in_jupyterlab(lab, lesson, capsys):
     "Run All: views and charts painted, no error in the console, a small file; without its kernel the pictures remain."
     shutil.copy(ROOT/'nbs'/f'{lesson}.ipynb', lab.notebooks)

@@ -602,6 +602,7 @@ def test_compare_complains_before_the_work(words, named, tmp_path, monkeypatch):
     assert done.code == 1 and named in done.err
 
 
+@pytest.mark.slow
 def test_augment(tmp_path, monkeypatch):
     "Both budgets and the way there, in one record; a second call does nothing again; other images get a teacher and a VAE of their own."
     monkeypatch.setattr(commands, 'mlp', lambda: hardkd.mlp(hidden=(16,)))

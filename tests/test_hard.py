@@ -362,8 +362,7 @@ def test_colour_other_classes_own_modules(loader):
 def test_the_augmentor_finds_the_shift(data, teacher):
     "The toy in short: nobody says which of the six matter, and the two shifts end widest."
     before = state(teacher)
-    referee = Referee(warmup=60, student_cap=3)      # a shorter game than the default
-    run = distill(teacher, new(), data, augmentor=SpatialAugmentor(), referee=referee, epochs=2, batch_size=64, progress=False)
+    run = distill(teacher, new(), data, augmentor=SpatialAugmentor(), epochs=3, batch_size=64, progress=False)
     found = widths(run.augmentor)
     shifts = [found.pop('tx'), found.pop('ty')]
     assert min(shifts) > 1.5*max(found.values()), (shifts, found)

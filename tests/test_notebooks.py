@@ -4,7 +4,7 @@ import subprocess, sys
 from pathlib import Path
 import pytest
 from helpers.lab import chromium_path
-from helpers.lessons import LESSONS
+from helpers.lessons import LESSONS, LONG
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT/'nbs').glob('*.ipynb'))
@@ -20,7 +20,7 @@ def run_notebook(path, limit=LIMIT):
 def files_around(folder): return {p for p in folder.rglob('*') if '.ipynb_checkpoints' not in p.parts}
 
 
-@pytest.mark.parametrize('path', NOTEBOOKS, ids=lambda p: p.stem)
+@pytest.mark.parametrize('path', [pytest.param(p, marks=[pytest.mark.slow]*(p.stem in LONG), id=p.stem) for p in NOTEBOOKS])
 def test_notebook_runs(path):
     if path.stem in LESSONS and chromium_path(): pytest.skip('run in JupyterLab: test_browser.py')
     before = files_around(ROOT/'nbs')
