@@ -18,7 +18,7 @@ from .core.checks import check_number, refused
 from .data import Images
 from .losses import disagreement
 from .augmentor import as_augmentor, learns
-from .bound import Bound
+from .bound import Bound, learned_limits
 from .run import Batch, Run
 from .players import Loss, Player, Referee
 from .train import train_student
@@ -201,7 +201,7 @@ def distill(
     if not learns(augmentor): return train_student(teacher, student, data, **options)
     if teacher is None: raise refused('teacher', 'None', 'a model for a learned augmentor to be judged by', TypeError)
     weight = invariance_weight
-    bounded = weight is None and bool(as_augmentor(augmentor).limits())
+    bounded = weight is None and bool(learned_limits(as_augmentor(augmentor)))
     if keeps is not None and not bounded:
         got = f'{keeps} with an augmentor without limits' if weight is None else f'{keeps} beside invariance_weight'
         raise refused('keeps', got, 'None there')

@@ -169,8 +169,9 @@ class NoLimits(hardkd.Augmentor):
     def forward(self, x, noise=None, generator=None): return x*(1 - self.share*noise[:,:,None,None])
 
 
-def test_augmentor_without_limits_plays_the_plain_objective(data, teacher):
-    run = distill(teacher, new(), data.subset(64), augmentor=NoLimits(), referee=Referee(warmup=0, student_cap=1), epochs=2, batch_size=32, progress=False)
+@pytest.mark.parametrize('make', [NoLimits, lambda: Compose(NoLimits(), SpatialAugmentor().fixed())], ids=['alone', 'beside a fixed one'])
+def test_augmentor_without_limits_plays_the_plain_objective(make, data, teacher):
+    run = distill(teacher, new(), data.subset(64), augmentor=make(), referee=Referee(warmup=0, student_cap=1), epochs=2, batch_size=32, progress=False)
     turns = [row for row in run.history if row['player'] == 'augmentor']
     assert run.bound is None and turns
     for row in turns: assert row['hardness'] == pytest.approx(row['disagreement']-row['teacher_change'], abs=1e-5)

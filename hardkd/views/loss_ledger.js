@@ -25,7 +25,7 @@ function ledgerOf(v, index) {
     ...player, turn, weights, recorded,
     sign: (term) => signOf(recorded[term], term),
     isReweighed: () => Boolean(recorded) && reweighed(listed(weights()), listed(recorded)),
-    isHidden: (term) => hides('price') && name === 'augmentor' && (!term || term === 'teacher_change' || term === 'paid'),
+    isHidden: (term) => hides('price') && name === 'augmentor' && (!term || ['teacher_change', 'paid'].includes(term)),
     seen: () => (hides('later') ? Math.max(1, Math.floor(n / 10)) : n),
     // Smoothed once for each width.
     book() {

@@ -1,5 +1,5 @@
 // ShiftMap: who is right at every shift. Arrays: accuracy (M,S,S), agreement (M,S,S) and kl (M,S,S) with the teacher
-// (model 0), images (E,C,H,W) bytes, label (E,), answers and sure (M,E,S,S) bytes: the likeliest class, its probability.
+// (model 0), images (E,C,H,W) bytes, label (E,), answers and sure (M,E,S,S) bytes: the likeliest class, how sure.
 import { mean, percent, short } from './numbers/basics.js';
 import { view, panel, rowOf } from './kit/frame.js';
 import { button, choose } from './kit/controls.js';
