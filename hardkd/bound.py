@@ -108,14 +108,15 @@ def read_widths(
     x = check_images('x', x).to(device)
     noise = blind.draw(len(x), torch.Generator().manual_seed(seed_of(seed, Stream.READING))).to(device)
     classes = predict(teacher, x).argmax(1)
+    def spread(widths): augmentor.set_widths({name: max(width, _REST*limits[name]) for name,width in widths.items()})
     def keeps_at(widths):
-        augmentor.set_widths({name: max(width, _REST*limits[name]) for name,width in widths.items()})
+        spread(widths)
         return keeps_class(teacher, lambda images, rows: blind(images, noise[rows]), x, classes, keeps)
     reading = Reading(keeps, len(x))
     for name,limit in limits.items():
         reading.alone[name] = widest(lambda width: keeps_at(dict.fromkeys(limits, 0.) | {name: width}), limit)
     reading.factor = widest(lambda factor: keeps_at({n: factor*w for n,w in reading.alone.items()}), 1.)
-    keeps_at(reading.together)
+    spread(reading.together)
     return reading
 
 # %% ../nbs/core/bound.ipynb #5c72db5b

@@ -78,15 +78,19 @@ class Compose(Augmentor):
         for part,own in zip(self.parts, noise.split(self.columns, 1)): x = part(x, own)
         return x
 
+    def _named(self, values_of):
+        "name → part, the part's own name, value, for all that `values_of(part)` gives by name."
+        found:dict = {}
+        for i,part in enumerate(self.parts, 1):
+            for name,value in values_of(part).items():
+                found[f'{i} {name}' if name in found else name] = part, name, value
+        return found
+
     def widths(self,
         x:Tensor|None=None,  # (N,C,H,W) in [0,1]; may be left out where no part needs it
     )->dict:                 # name -> scalar; '2 tx' is the second part's, where an earlier one has a 'tx', too
         "How far each part goes on these images."
-        widths:dict = {}
-        for i,part in enumerate(self.parts, 1):
-            for name,width in part.widths(x).items():
-                widths[f'{i} {name}' if name in widths else name] = width
-        return widths
+        return {name: width for name,(_,_,width) in self._named(lambda part: part.widths(x)).items()}
 
     def units(self,
         size:tuple=(28,28),  # height and width of the images, pixels
@@ -104,10 +108,7 @@ class Compose(Augmentor):
 
     def settable(self)->dict:
         "name → the part that it belongs to, the part's own name, its limit; names as in `widths`."
-        found:dict = {}
-        for i,part in enumerate(self.parts, 1):
-            for name,limit in part.limits().items(): found[f'{i} {name}' if name in found else name] = part, name, limit
-        return found
+        return self._named(lambda part: part.limits())
 
     def limits(self)->dict:  # name -> width
         "Those of all parts."

@@ -106,9 +106,9 @@ class AugmentorLoss(Loss):
         return -climbed, dict(hardness=climbed.detach(), **parts)
 
 # %% ../nbs/07_hard.ipynb #d18cf524
-def _row(gradients, parameters):
-    "Gradients as one row, zeros where there is none."
-    each = (torch.zeros_like(p) if g is None else g for g,p in zip(gradients, parameters))
+def _row(value, parameters, pull=None):
+    "The gradient of `value` (along `pull`) as one row."
+    each = torch.autograd.grad(value, parameters, pull, retain_graph=True, materialize_grads=True)
     return torch.cat([g.flatten() for g in each])
 
 def _mean_log_width(augmentor, x):
@@ -118,8 +118,7 @@ def _mean_log_width(augmentor, x):
 def _slopes(values, seen, hard_x, learning):
     "Of numbers that images decide: the gradient at the images `seen`, and at the parameters that made them."
     at_images = [torch.autograd.grad(value, seen, retain_graph=True)[0] for value in values]
-    rows = [_row(torch.autograd.grad(hard_x, learning, pull, retain_graph=True, allow_unused=True), learning)
-            for pull in at_images]
+    rows = [_row(hard_x, learning, pull) for pull in at_images]
     return at_images, reduce(torch.stack(rows), 'mean')        # over all processes
 
 def _kept(logits):
@@ -166,7 +165,7 @@ class BoundedLoss(_Bounded):
         won = self.climbed(logits).mean()
         (gain, change), (wins, costs) = _slopes((won, parts['teacher_change']), seen, hard_x, learning)
         size = _mean_log_width(module, batch.x)
-        wider = _row(torch.autograd.grad(size, learning, retain_graph=True, allow_unused=True), learning)
+        wider = _row(size, learning)
         by_fold = [slope.dot(wider)/wider.dot(wider) for slope in (wins, costs)]
         price = self.bound.price(*(v.item() for v in by_fold))
         mixture = (gain - price*change)/(wins - price*costs).norm().clamp_min(1e-12)
@@ -207,12 +206,13 @@ def distill(
         raise refused('keeps', got, 'None there')
     if augmentor_lr is None: augmentor_lr = .15 if bounded else .02
     check_number('augmentor_lr', augmentor_lr, above=0)
-    loss:AugmentorLoss = AugmentorLoss(teacher, student, objective, temperature, 1. if weight is None else weight)
-    optimiser:Any = partial(torch.optim.Adam, lr=augmentor_lr)
-    schedule = None
     if bounded:
-        loss = BoundedLoss(teacher, student, objective, temperature, keeps)
-        optimiser = partial(torch.optim.SGD, lr=augmentor_lr)
+        loss:AugmentorLoss = BoundedLoss(teacher, student, objective, temperature, keeps)
+        optimiser:Any = partial(torch.optim.SGD, lr=augmentor_lr)
         schedule = partial(_settling, referee=referee or Referee())
+    else:
+        loss = AugmentorLoss(teacher, student, objective, temperature, 1. if weight is None else weight)
+        optimiser = partial(torch.optim.Adam, lr=augmentor_lr)
+        schedule = None
     opponent = Player('augmentor', augmentor, loss, optimiser, schedule, loss.bound)
     return train_student(teacher, student, data, opponents=[opponent], **options)

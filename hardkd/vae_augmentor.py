@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from .core.checks import check_number, check_one_of, refused
-from .augmentor import Augmentor, noise_for
+from .augmentor import Augmentor, inverse_softplus, noise_for
 from .data import to_bytes
 from .models import device_of, evaluating
 from .vae import HierarchicalVAE, reparameterise
@@ -33,7 +33,7 @@ class _Mover(nn.Module):
         "Scatter as widely as this, as far as the image does not matter."
         wanted = reach*math.atanh(spread/reach)
         bias = self.get_parameter('say.bias')
-        bias[len(bias)//2:] = wanted + math.log(-math.expm1(-wanted))   # softplus turns it back
+        bias[len(bias)//2:] = inverse_softplus(torch.tensor(wanted, dtype=torch.float64))
 
     def forward(self, h, reach):
         move, raw_spread = self.say(F.gelu(self.look(h))).chunk(2, 1)
