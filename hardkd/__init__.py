@@ -31,6 +31,8 @@ _names = {
     'hard': 'AugmentorLoss distill hardness student_sensitivity',
     'mix': 'MixAugmentor',
     'draws': 'HardDraws PhotometricAugmentor',
+    'blur': 'BlurAugmentor',
+    'xrays': 'plain_cnn xray',
     'vae': 'HierarchicalVAE',
     'vae_training': 'train_vae',
     'vae_augmentor': 'VAEAugmentor',
@@ -76,6 +78,8 @@ if TYPE_CHECKING:
     from .hard import AugmentorLoss, distill, hardness, student_sensitivity
     from .mix import MixAugmentor
     from .draws import HardDraws, PhotometricAugmentor
+    from .blur import BlurAugmentor
+    from .xrays import plain_cnn, xray
     from .vae import HierarchicalVAE
     from .vae_training import train_vae
     from .vae_augmentor import VAEAugmentor

@@ -56,7 +56,7 @@ def _add_weights(commands):
     weights = _command(commands, 'weights', 'train the shipped models again', defaults=False)
     add = weights.add_argument
     add('out', metavar='DIR', help='folder for the .safetensors files and their manifest.json')
-    add('--names', nargs='+', default=SHIPPED[:2], choices=SHIPPED, help='which')
+    add('--names', nargs='+', default=SHIPPED[:-1], choices=SHIPPED, help='which')
     add('--root', default='data', metavar='DIR',
         help='for the VAE: where the whole MNIST lies, or is downloaded to')
     _quiet(weights)

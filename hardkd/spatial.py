@@ -150,11 +150,18 @@ class SpatialAugmentor(_WarpWidths):
         check_number('n', n, 1, whole=True)
         return 2*torch.rand(n, len(self.generators), generator=generator) - 1
 
+    def motions(self,
+        noise:Tensor,        # (N,G) of `draw`
+        size:tuple=(28,28),  # height and width of the images, pixels
+    )->Tensor:               # (N,3,3), as `warp` takes them
+        "How the content of each image moves under its row of noise."
+        amounts = noise.to(self.raw_widths)*F.softplus(self.raw_widths)
+        matrices = generator_matrices(self.generators, *size, amounts.dtype).to(amounts.device)
+        return (amounts[:,:,None,None]*matrices).sum(1)
+
     def forward(self, x:Tensor, noise:Tensor|None=None, generator:torch.Generator|None=None)->Tensor:
         "Warp each image by its own row of noise (N,G): content moves right, down, clockwise where that is above 0."
         check_images('x', x)
         noise = self.draw(len(x), generator) if noise is None else noise
         check_shape('noise', noise, (len(x), len(self.generators)))
-        amounts = noise.to(self.raw_widths)*F.softplus(self.raw_widths)
-        matrices = generator_matrices(self.generators, x.shape[2], x.shape[3], amounts.dtype).to(amounts.device)
-        return _warp(x, (amounts[:,:,None,None]*matrices).sum(1))
+        return _warp(x, self.motions(noise, x.shape[2:]))

@@ -17,7 +17,7 @@ from .models import FACTORIES
 
 # %% ../nbs/core/weights.ipynb #2b47509f
 # Every model that a manifest may name: the module of hardkd in which the function that makes it stands.
-MAKERS = {**dict.fromkeys(FACTORIES, 'models'), 'vae': 'vae'}
+MAKERS = {**dict.fromkeys(FACTORIES, 'models'), 'plain_cnn': 'xrays', 'vae': 'vae'}
 _FUNCTIONS = dict(vae='HierarchicalVAE')    # where it is called otherwise
 
 def maker(

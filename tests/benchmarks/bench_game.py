@@ -3,34 +3,16 @@
 python tests/benchmarks/bench_game.py [--epochs 10] [--seed 0] [--teachers rotation scale shift] [--ways kd read game small plain told]
 Prints a line a run: accuracy under the own warp and on test digits, learned widths, turns, seconds."""
 import argparse, time
-from functools import partial
-import torch
-from torch import nn
-import hardkd
-from hardkd import accuracy, digits, distill, fit, mlp, pretrained, SpatialAugmentor
+import hardkd, torch
+from hardkd import accuracy, digits, distill, mlp, pretrained, SpatialAugmentor
 from hardkd.bound import read_widths
 from hardkd.data import Images
+from hardkd.experiments.recipes import TAUGHT
 
-OWN = dict(rotation=dict(rotation=1.), scale=dict(scale=.5), shift=dict(tx=.15, ty=.15))
-
-
-def plain_cnn():
-    "A small conv net that keeps places: without pooling over the whole image."
-    layers = []
-    for ins, outs in (1, 16), (16, 32), (32, 64):
-        layers += [nn.Conv2d(ins, outs, 3, padding=1, bias=False), nn.BatchNorm2d(outs), nn.ReLU(), nn.MaxPool2d(2)]
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(576, 10)).to(memory_format=torch.channels_last)
+OWN = dict(rotation=TAUGHT['rotation_cnn'], scale=TAUGHT['scale_cnn'], shift=dict(tx=.15, ty=.15))
 
 
 def fixed(widths): return SpatialAugmentor(widths, tuple(widths)).fixed()
-
-
-def teacher_of(kind, train, seed):
-    "The shipped one for shifts; else 8 epochs of labels under the own warp."
-    if kind == 'shift': return pretrained('shift_cnn')
-    torch.manual_seed(seed)
-    optimiser = partial(torch.optim.Adam, lr=3e-3)
-    return fit(plain_cnn(), train, epochs=8, seed=seed, optimiser=optimiser, augmentor=fixed(OWN[kind]), progress=False).student.eval()
 
 
 def options_of(way, kind, teacher, train):
@@ -55,7 +37,7 @@ def main():
     torch.set_num_threads(1)
     train, test = digits()
     for kind in asked.teachers:
-        teacher = teacher_of(kind, train, asked.seed)
+        teacher = pretrained(f'{kind}_cnn')
         moved = Images(fixed(OWN[kind])(test.x, generator=torch.Generator().manual_seed(0)), test.y, test.classes)
         print(f'{kind}: teacher {accuracy(teacher, moved):.2%} under its own warp, {accuracy(teacher, test):.2%} on test', flush=True)
         for way in asked.ways:
