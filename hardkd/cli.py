@@ -16,6 +16,7 @@ from .views.doctor import doctor
 from .experiments.recipes import build_weights, SHIPPED
 from .experiments.toy import demo
 from .experiments.commands import compare_augmentations, compare_methods
+from .experiments.teacher import xray_teacher
 
 # %% ../nbs/experiments/cli.ipynb #0a8fd480
 def _number(kind, low, high=float('inf')):
@@ -92,6 +93,19 @@ def _add_augment(commands):
     _quiet(augment)
 
 # %% ../nbs/experiments/cli.ipynb #2c25cac5
+def _add_xray(commands):
+    xray = _command(commands, 'xray', 'what a teacher ignores: how far images may change until it changes its mind')
+    add = xray.add_argument
+    add('teacher', metavar='NAME|FILE', help='a model that ships, or a file: .safetensors of hardkd, .pt2, TorchScript')
+    add('--data', default='digits', metavar='SET|FOLDER', help='digits, fashion, or a folder of pictures')
+    add('--root', default='data', metavar='DIR', help='where Fashion-MNIST lies, or is downloaded to')
+    add('--size', type=_number(int, 1), help='pixels: scale and crop the pictures of a folder to this')
+    add('--reference', metavar='NAME|FILE', help='to compare with; plain_cnn where images are those of the digits')
+    add('--keeps', type=_number(float, .01, .999), help="share of images to keep; by the teacher's doubt")
+    add('--images', type=_number(int, 10), default=1000, help='how many are looked at')
+    add('--out', metavar='DIR', help='folder for xray.json')
+    add('--seed', type=_number(int, 0, 2**63-1), default=0, help='of the draws')
+
 def _add_doctor(commands):
     help = 'what hardkd needs and what is here; exit code 1 when something is missing'
     _command(commands, 'doctor', help, defaults=False)
@@ -102,7 +116,7 @@ def parser()->argparse.ArgumentParser:
     version = f'hardkd {hardkd.__version__}, torch {torch.__version__}'
     p.add_argument('--version', action='version', version=version)
     commands = p.add_subparsers(dest='command', required=True, metavar='COMMAND')
-    for add in _add_demo, _add_weights, _add_doctor, _add_compare, _add_augment: add(commands)
+    for add in _add_demo, _add_xray, _add_weights, _add_doctor, _add_compare, _add_augment: add(commands)
     return p
 
 # %% ../nbs/experiments/cli.ipynb #22e08f05
@@ -116,7 +130,7 @@ def _worker(command, words)->Callable:
     "Who does a command's work, with its words as arguments."
     if command == 'demo': return lambda **asked: demo(**asked, command=shlex.join(['hardkd', *words]))
     workers:dict[str, Callable] = dict(weights=build_weights, compare=compare_methods, augment=compare_augmentations,
-                                       doctor=_work_doctor)
+                                       doctor=_work_doctor, xray=xray_teacher)
     return workers[command]
 
 def main(

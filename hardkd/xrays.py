@@ -13,7 +13,7 @@ import copy, torch
 from torch import Tensor, nn
 from .core.checks import check_images, check_number, refused
 from .core.seeds import seed_of, Stream
-from .data import Images, in_memory
+from .data import evenly_spaced, Images, in_memory
 from .models import check_models, predict
 from .augmentor import Augmentor
 from .weights import pretrained
@@ -45,7 +45,7 @@ def plain_cnn(
 
 # %% ../nbs/core/xrays.ipynb #1dcde65c
 _DRAWS = 400                    # samples of the bootstrap
-_TIMES, _SURELY = 1.5, 1.25     # what counts as ignored: so many times the reference, and the interval's low end
+_AT_LEAST = 1.4                 # times the reference: what counts as ignored, by the interval's low end
 
 @dataclass
 class Xray:
@@ -61,24 +61,24 @@ class Xray:
         `moves_unit`; beside a reference: reference (its width), times, times_low, times_high."""
         return self.rows
 
-    def _far(self, least, surely):
-        "Rows at least so many times the reference, the interval's low end too; the surest first."
-        found = [row for row in self.rows if row.get('times', 0) >= least and row['times_low'] >= surely]
+    def _far(self):
+        "Rows whose whole interval lies so far beyond the reference, the surest first."
+        found = [row for row in self.rows if row.get('times_low', 0) >= _AT_LEAST]
         return sorted(found, key=lambda row: -row['times_low'])
 
     def ignored(self)->list[str]:
         "The generators that the teacher ignores and the reference does not, the surest first."
-        return [row['name'] for row in self._far(_TIMES, _SURELY)]
+        return [row['name'] for row in self._far()]
 
     def minded(self)->list[str]:
         "Those that the teacher minds more than the reference does."
-        return [row['name'] for row in self.rows if row.get('times', 1) <= 1/_TIMES and row['times_high'] <= 1/_SURELY]
+        return [row['name'] for row in self.rows if row.get('times_high', 1) <= 1/_AT_LEAST]
 
     def describe(self)->str:
         "The x-ray in words."
-        asked = f'Asked to keep its class on {self.keeps:.1%} of {self.images:,} images, this teacher'
+        asked = f'Asked to keep its class on {self.keeps:.1%} of {self.images:,} images, this model'
         if not self.reference: return f'{asked} is robust to {", ".join(map(_amount, self.rows))}.'
-        ignored, minded = self._far(_TIMES, _SURELY), self.minded()
+        ignored, minded = self._far(), self.minded()
         others = [row for row in self.rows if row not in ignored]
         words = ', '.join(f'{_amount(row)} ({_times(row)})' for row in ignored)
         text = [f'{asked} ignores {words}, each so many times as far as {self.reference}.' if ignored else
@@ -135,6 +135,12 @@ def usual_augmentors(
         torch.manual_seed(0)
         return [SpatialAugmentor(), PhotometricAugmentor(shape), BlurAugmentor(), MixAugmentor(shape[0])]
 
+def _some(name, data, images):
+    "So many images of a batch, a set or a loader, spread evenly."
+    check_number('images', images, 1, whole=True)
+    if not isinstance(data, Tensor): data = (data if isinstance(data, Images) else in_memory(data)).x
+    return check_images(name, data)[evenly_spaced(len(data), min(images, len(data)))]
+
 def _moves(augmentor, x, noise):
     "How far the augmentor goes as it is: pixels of ink, or the mean change of a pixel in per cent."
     if isinstance(augmentor, SpatialAugmentor): return ink_moves(x, augmentor.motions(noise, x.shape[2:])), 'px'
@@ -152,7 +158,7 @@ def _check_augmentors(augmentors):
 @torch.no_grad()
 def xray(
     teacher:nn.Module,        # any classifier: (N,C,H,W) in [0,1] → (N,K) logits
-    data:Any,                 # `Images`, or any other set or loader; labels are not looked at
+    data:Any,                 # images (N,C,H,W) in [0,1], `Images`, or any other set or loader; no label is looked at
     reference:nn.Module|None=None,  # to compare with, such as the student; None: the plain net that ships, where images
                               # and classes are those of the digits
     augmentors:Sequence[Augmentor]|None=None,   # whose generators are tried; None: `usual_augmentors`
@@ -161,15 +167,14 @@ def xray(
     seed:int=0,               # of the draws
 )->Xray:
     "What does this teacher ignore? For each generator the widest motion at which it keeps its class."
-    data = data if isinstance(data, Images) else in_memory(data)
-    x = check_images('data', data.subset(min(check_number('images', images, 1, whole=True), len(data))).x)
+    x = _some('data', data, images)
     if keeps is not None and check_number('keeps', keeps, above=0) >= 1:
         raise refused('keeps', keeps, 'numbers between 0 and 1')
     models = dict(teacher=teacher)
     classes = predict(teacher, x[:2]).shape[1]
     named = '' if reference is None else 'the reference'
     if reference is None and tuple(x.shape[1:]) == (1,28,28) and classes == 10:
-        reference, named = pretrained('plain_cnn'), 'plain_cnn'
+        with torch.random.fork_rng(devices=[]): reference, named = pretrained('plain_cnn'), 'plain_cnn'
     if reference is not None:
         check_models(teacher, reference, x[:2])
         models['reference'] = reference
