@@ -48,17 +48,21 @@ def keeps_class(
 def widest(
     keeps_at:Callable,  # keeps_at(amount) → bool
     limit:float,        # the largest amount that makes sense, > 0
-    halvings:int=5,     # of the gap between the last that was kept and the first that was not
-    doublings:int=6,    # from limit/2^doublings on
-)->float:               # 0 to limit; 0: not even limit/2^doublings is kept
-    "The largest amount up to which something is kept: by doubling, then by bisection."
-    kept = 0.
-    for power in range(-doublings, 1):
-        amount = limit*2.**power
-        if not keeps_at(amount): break
-        kept = amount
-    else: return limit
-    lost = amount
+    first:int=3,        # limit/2^first is tried first
+    halvings:int=3,     # of the gap between the last that was kept and the first that was not
+    least:int=6,        # limit/2^least is the least that is tried before the gap is halved
+)->float:               # 0 to limit
+    "The largest amount up to which something is kept: by doubling or halving, then by bisection."
+    kept, lost = 0., 2.*limit
+    for power in range(-first, 1):
+        if not keeps_at(limit*2.**power):
+            lost = limit*2.**power
+            break
+        kept = limit*2.**power
+    if kept == limit: return limit
+    while not kept and lost > limit/2**least:
+        if keeps_at(lost/2): kept = lost/2
+        else: lost = lost/2
     for _ in range(halvings):
         middle = (kept+lost)/2
         if keeps_at(middle): kept = middle
@@ -122,7 +126,7 @@ def read_widths(
     reading = Reading(keeps, len(x))
     for name,limit in limits.items():
         reading.alone[name] = widest(lambda width: keeps_at({name: width}), limit)
-    reading.factor = widest(lambda factor: keeps_at({n: factor*w for n,w in reading.alone.items()}), 1.)
+    reading.factor = widest(lambda factor: keeps_at({n: factor*w for n,w in reading.alone.items()}), 1., first=1)
     go_only(augmentor, reading.together, limits)
     return reading
 
