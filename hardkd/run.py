@@ -133,13 +133,16 @@ class Run:
         steps = ', '.join(f'{n} {name} steps' for name,n in self.steps.items())
         return f"Run({steps}, {self.seconds:.1f} s, seed {self.seed}{'' if self.finished else ', interrupted'})"
 
+    def no_turn(self)->str:
+        "That a learned augmentor had no turn, in words; else ''."
+        return 'The augmentor had NO turn: what it is now is how it began.' if self.steps.get('augmentor') == 0 else ''
+
     def describe(self)->str:
         "What happened, in words: who played, how far a learned augmentor went, whether its bound was kept."
         steps = ' and '.join(f'{n:,} of the {name}' for name,n in self.steps.items())
         lines = [f'Turns: {steps}.']
         if 'augmentor' in self.steps:
-            if not self.steps['augmentor']:
-                lines.append('The augmentor had NO turn: what it is now is how it began.')
+            lines.append(self.no_turn())
             x = (self.trace or {}).get('x')
             try: lines.append(f'The augmentor: {as_augmentor(self.augmentor).describe(x)}.')
             except TypeError: lines.append('The augmentor depends on the images: ask `run.augmentor.describe(x)`.')

@@ -187,6 +187,21 @@ def test_shift_map_describes_its_table():
         assert numbers == pytest.approx([100*still['accuracy'], 100*mean, 100*worst['accuracy']], abs=.051)
 
 
+def test_an_augmentor_without_a_turn_is_no_finding():
+    teacher, _, data, _ = shipped()
+    few = data.subset(20)
+    run = hardkd.distill(teacher, mlp(), few, augmentor=hardkd.SpatialAugmentor(.3), epochs=2, batch_size=20, progress=False, trace=few,
+                         referee=hardkd.Referee(warmup=9))
+    said = run.no_turn()
+    assert run.steps['augmentor'] == 0 and 'NO turn' in said
+    scrub, cloud = hardkd.HardScrub(run), hardkd.AugmentorCloud(run)
+    for view in scrub, cloud, hardkd.DisagreementMap(teacher, run.student, few, run=run): assert said in view.state['footer']
+    for view in scrub, cloud: assert said in view.describe()
+    assert 'augmentor' not in scrub.state['question']['ask'] and cloud.state['question'] is None
+    played = hardkd.HardScrub(shipped()[3])
+    assert shipped()[3].no_turn() == '' and 'NO turn' not in played.state['footer'] and 'augmentor' in played.state['question']['ask']
+
+
 # --- HardScrub and AugmentorCloud against the trace
 
 @pytest.mark.parametrize('which', SETS)

@@ -141,7 +141,9 @@ class AugmentorCloud(View):
                       teacher_change=self.teacher_change)
         place = dict(frame=len(self.steps)-1, x=0, y=1, dx=reach*.75, dy=0, spread=1, weight=invariance_weight)
         footer = f'{len(x)} training images; seed {run.seed}; hardness of shifts for the student {judged}'
-        asked = _wide_or_lump(self.amounts, reach)
+        self.no_turn = run.no_turn()
+        if self.no_turn: footer = f'{footer}. {self.no_turn}'
+        asked = None if self.no_turn else _wide_or_lump(self.amounts, reach)
         names = [a['name'] for a in self.axes]
         super().__init__('Wide, or one lump?', arrays, place, asked, footer, group, ('frame',), axes=self.axes,
                          reach=reach, stride=stride, judged=judged, looks=looks(['augmentor', *names]))
@@ -157,7 +159,7 @@ class AugmentorCloud(View):
         hardness = self.disagreement - self.place['weight']*self.teacher_change
         row, column = divmod(hardness.argmax().item(), len(hardness))
         reach, stride = self.state['reach'], self.state['stride']
-        return (f"{self.state['title']} At step {self.steps[frame]} the cloud's standard deviations are {spread}. "
+        return (f"{' '.join(filter(None, [self.state['title'], self.no_turn]))} At step {self.steps[frame]} the cloud's standard deviations are {spread}. "
                 f"The hardest shift for the student {self.state['judged']} is "
                 f"({column*stride-reach}, {row*stride-reach}): {hardness.max():.3g} nats.")
 

@@ -146,6 +146,7 @@ class DisagreementMap(View):
         state = dict(names=self.names, looks=looks(['augmentor', *self.names]), classes=some.classes, axes=self.axes,
                      temperature=temperature, weight=invariance_weight, available=len(data))
         footer = f"{len(some)} images, {cells} x {cells} mixtures of {' and '.join(self.plane)}"
+        if run is not None and run.no_turn(): footer = f'{footer}. {run.no_turn()}'
         super().__init__('Where do they disagree while the teacher is sure?', self._arrays(some.y) | cloud, place,
                          asked, footer, group, ('frame', 'student'), **state)
 

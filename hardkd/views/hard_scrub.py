@@ -117,16 +117,18 @@ class HardScrub(View):
         self.units = width_axes(run)
         mean = trace['disagreement'].mean(1)
         warps = {u['name'] for u in self.units} & {*GENERATORS}
-        asked = _ask_about_widths(trace, self.units) if warps else _ask_about_disagreement(mean)
+        self.no_turn = run.no_turn()
+        asked = _ask_about_widths(trace, self.units) if warps and not self.no_turn else _ask_about_disagreement(mean)
         opens = _opening(mean)
         arrays = {name: trace[name] for name in ('images','teacher','student')}
         arrays |= {name: trace[name].float() for name in ('disagreement','widths') if name in trace}
         arrays |= dict(step=trace['step'].int(), y=trace['y'].int(), original=to_bytes(trace['x']))
         T, n = trace['images'].shape[:2]
+        footer = '. '.join(filter(None, [f'{n} training images at {T} moments; seed {run.seed}', self.no_turn]))
         most = trace['disagreement'][opens].argmax().item()
         place = dict(frame=opens, image=most, sort=False, only=-1, pinned=[], other=None)
         super().__init__('What does the augmentor do to the images?', arrays, place, asked,
-                         f'{n} training images at {T} moments; seed {run.seed}', group, ('frame', 'image'),
+                         footer, group, ('frame', 'image'),
                          units=self.units, classes=[str(c) for c in trace['classes']], temperature=temperature,
                          looks=looks(['teacher', 'student', 'augmentor', *(u['name'] for u in self.units)]))
 
@@ -135,7 +137,7 @@ class HardScrub(View):
     def describe(self)->str:
         last = len(self.trace['step'])-1
         frames = dict.fromkeys((0, self.place['frame'], last))     # each once, in this order
-        return '\n'.join([self.state['title'], *(self._line(frame) for frame in frames)])
+        return '\n'.join([*filter(None, [self.state['title'], self.no_turn]), *(self._line(frame) for frame in frames)])
 
     def _line(self, frame):
         t = self.trace
