@@ -159,7 +159,8 @@ class AugmentorCloud(View):
         hardness = self.disagreement - self.place['weight']*self.teacher_change
         row, column = divmod(hardness.argmax().item(), len(hardness))
         reach, stride = self.state['reach'], self.state['stride']
-        return (f"{' '.join(filter(None, [self.state['title'], self.no_turn]))} At step {self.steps[frame]} the cloud's standard deviations are {spread}. "
+        title = ' '.join(filter(None, [self.state['title'], self.no_turn]))
+        return (f"{title} At step {self.steps[frame]} the cloud's standard deviations are {spread}. "
                 f"The hardest shift for the student {self.state['judged']} is "
                 f"({column*stride-reach}, {row*stride-reach}): {hardness.max():.3g} nats.")
 
