@@ -40,6 +40,7 @@ _names = {
     'figures.images': 'image_grid',
     'figures.charts': 'curves probability_bars widths_figure',
     'figures.page': 'html_page table_html',
+    'figures.xray': 'xray_figure',
     'views.doctor': 'doctor',
     'views.temperature_dial': 'TemperatureDial',
     'views.loss_ledger': 'LossLedger',
@@ -51,6 +52,7 @@ _names = {
     'views.vae_scrub': 'VaeScrub',
     'views.icd_matrix': 'IcdMatrix',
     'views.embedding_duel': 'EmbeddingDuel',
+    'views.teacher_xray': 'TeacherXray',
     'experiments.corruptions': 'CORRUPTIONS corrupt robust_teacher',
     'experiments.robustness': 'calibration_error corruption_table linear_probe paired_interval',
     'experiments.figures': 'corruption_figure',
@@ -87,6 +89,7 @@ if TYPE_CHECKING:
     from .figures.images import image_grid
     from .figures.charts import curves, probability_bars, widths_figure
     from .figures.page import html_page, table_html
+    from .figures.xray import xray_figure
     from .views.doctor import doctor
     from .views.temperature_dial import TemperatureDial
     from .views.loss_ledger import LossLedger
@@ -98,6 +101,7 @@ if TYPE_CHECKING:
     from .views.vae_scrub import VaeScrub
     from .views.icd_matrix import IcdMatrix
     from .views.embedding_duel import EmbeddingDuel
+    from .views.teacher_xray import TeacherXray
     from .experiments.corruptions import CORRUPTIONS, corrupt, robust_teacher
     from .experiments.robustness import calibration_error, corruption_table, linear_probe, paired_interval
     from .experiments.figures import corruption_figure

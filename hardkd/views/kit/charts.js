@@ -10,14 +10,16 @@ import { painter, tint, grey } from './canvas.js';
 
 // A grid of images with something under each, one of them selected (place.image).
 // array: bytes (T,n,C,H,W) or (n,C,H,W); at(id): which image of the array it is; order(): image ids in reading order;
-// under: {tall, draw(ctx, id, x, y, wide)}; label(id): for a screen reader; border(id): its colour, or null.
+// under: {tall, draw(ctx, id, x, y, wide)}; label(id): for a screen reader; border(id): its colour, or null;
+// columns(wide): how many in a row, where not as many as fit.
 export function imageGrid(v, parent, options) {
   const { array, name, order, label, side = 56, under = { tall: 0, draw() {} }, border = () => null } = options;
   const paint = painter(array), cells = make('div', { class: 'hk-cells', role: 'listbox', 'aria-label': name });
   const g = { shown: [], cols: 1, pitch: side };
   const measure = (wide) => {
     g.shown = order();
-    g.cols = clamp(Math.floor(wide / side), 2, Math.max(2, Math.min(16, g.shown.length)));
+    const fit = options.columns ? options.columns(wide) : Math.floor(wide / side);
+    g.cols = clamp(fit, 2, Math.max(2, Math.min(16, g.shown.length)));
     g.pitch = wide / g.cols;
   };
   const drawing = canvas(v, parent, {
