@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # %% ../../nbs/views/teacher_xray.ipynb #45e98372
-_SIDE, _SMALLEST, _BUDGET = 64, 40, 5e6     # pixels a side at most, and as small as it gets; bytes of pictures
+_SIDE, _SMALLEST, _BUDGET = 64, 36, 5e6     # pixels a side at most, and as small as it gets; bytes of pictures
 
 def shown_rows(
     classes:Tensor,  # (M,N) what each of the models says of the images
@@ -45,11 +45,13 @@ def picture_side(
     shown:int,            # images
 )->int:                   # pixels, of the longer side
     "How large pictures may be, so that all of them fit; an error where they would be too small."
-    fits = int((_BUDGET/(generators*len(tried_widths(1.))*shown*shape[0]))**.5)
-    side = min(max(shape[1:]), _SIDE, fits)
-    if side < min(max(shape[1:]), _SMALLEST):
-        raise refused('shown', shown, f'numbers up to {shown*fits**2//_SMALLEST**2}, with {generators} kinds of change')
-    return side
+    side = min(max(shape[1:]), _SIDE)
+    room = _BUDGET/(generators*len(tried_widths(1.))*shape[0])     # pixels of one change at one width
+    if shown*side**2 <= room: return side
+    if shown*min(side, _SMALLEST)**2 > room:
+        fit = int(room/min(side, _SMALLEST)**2)
+        raise refused('shown', shown, f'numbers up to {fit}, with {generators} kinds of change')
+    return int((room/shown)**.5)
 
 def _small(x, side):
     "Bytes of images, the longer side so many pixels."
@@ -84,11 +86,10 @@ def telling_step(
     keeps:float,    # share asked for
 )->int:
     "At which width of the grid most is lost by one of them and not by another; of one: where it falls below what is asked."
-    known = shares.clone()
-    for step in range(1, known.shape[1]):
-        known[:,step] = torch.where(known[:,step].isnan(), known[:,step-1], known[:,step])
-    if len(known) > 1: return (known.amax(0) - known.amin(0)).argmax().item()
-    return (known[0] < keeps).int().argmax().item() or known.shape[1]-1
+    most = shares.clone()      # behind a curve's end a share is at most this
+    for step in range(1, most.shape[1]): most[:,step] = torch.where(most[:,step].isnan(), most[:,step-1], most[:,step])
+    if len(shares) > 1: return (shares.nan_to_num(-1.).amax(0) - most.amin(0)).argmax().item()
+    return (most[0] < keeps).int().argmax().item() or most.shape[1]-1
 
 def _ask_about_models(rows, best):
     "Which model keeps its class longest?"

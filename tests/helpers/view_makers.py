@@ -72,7 +72,8 @@ MAKERS = dict(
     AugmentorCloud=lambda t, s, d, r: hardkd.AugmentorCloud(r),
     LossLedger=lambda t, s, d, r: hardkd.LossLedger(r),
     IcdMatrix=lambda t, s, d, r: hardkd.IcdMatrix(t, s, d),
-    EmbeddingDuel=lambda t, s, d, r: hardkd.EmbeddingDuel(t, s, d))
+    EmbeddingDuel=lambda t, s, d, r: hardkd.EmbeddingDuel(t, s, d),
+    TeacherXray=lambda t, s, d, r: hardkd.TeacherXray({'teacher': t, **s}, d, images=40))
 SETS = dict(shipped=shipped, foreign=foreign)
 
 

@@ -26,7 +26,8 @@ def views():
         VaeScrub=lambda: hardkd.VaeScrub(teacher, students, hardkd.pretrained('vae'), few),
         TemperatureDial=lambda: hardkd.TemperatureDial(teacher, students, few), AugmentorCloud=lambda: hardkd.AugmentorCloud(run),
         LossLedger=lambda: hardkd.LossLedger(run), IcdMatrix=lambda: hardkd.IcdMatrix(teacher, students, few),
-        EmbeddingDuel=lambda: hardkd.EmbeddingDuel(teacher, students, few))
+        EmbeddingDuel=lambda: hardkd.EmbeddingDuel(teacher, students, few),
+        TeacherXray=lambda: hardkd.TeacherXray({name: hardkd.pretrained(name) for name in ('shift_cnn', 'rotation_cnn')}, test))
 
 
 def photograph(browser, view, path):
