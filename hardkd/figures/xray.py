@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def far_of(
     row:dict,  # of `Xray.to_frame`
 )->tuple[float, float, float]:
-    "How far a teacher lets one kind of change go, and the ends of the interval: times the reference, else share of the limit."
+    "How far a teacher lets a change go, and the interval: times the reference, else as a share of the limit."
     if 'times' in row: return row['times'], row['times_low'], row['times_high']
     return row['width']/row['limit'], row['low']/row['limit'], row['high']/row['limit']
 
@@ -67,7 +67,7 @@ def _check_rows(rows):
         raise refused('rows', names, 'models with the same generators, at least one')
     return first
 
-def _draw_model(ax:'Axes', own:list, look:dict, offset:float, name:str)->None:
+def _draw_model(ax:'Axes', own:Sequence, look:dict, offset:float, name:str)->None:
     "One model's signs and intervals."
     for i,row in enumerate(own):
         far, low, high = far_of(row)

@@ -6,6 +6,7 @@
 __all__ = ['shown_rows', 'picture_side', 'on_grid', 'telling_generator', 'telling_step', 'changed_images', 'TeacherXray']
 
 # %% ../../nbs/views/teacher_xray.ipynb #6665dc1a
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 import torch
@@ -73,7 +74,7 @@ def on_grid(
 def telling_generator(
     rows:Sequence[Sequence[dict]],  # of each model
 )->int:
-    "In which kind of change the models differ most, the ends of their intervals compared; of one: where it goes furthest."
+    "In which change the models differ most, by the ends of their intervals; of one: where it goes furthest."
     def gap(each):
         if len(each) == 1: return far_of(each[0])[0]
         low, high = max(row['low'] for row in each), min(row['high'] for row in each)
@@ -85,11 +86,11 @@ def telling_step(
     shares:Tensor,  # (M,W) of each model, perhaps of the reference; NaN behind a curve's end
     keeps:float,    # share asked for
 )->int:
-    "At which width of the grid most is lost by one of them and not by another; of one: where it falls below what is asked."
+    "At which width one of them has lost most and another not; of one: where it falls below what is asked."
     most = shares.clone()      # behind a curve's end a share is at most this
     for step in range(1, most.shape[1]): most[:,step] = torch.where(most[:,step].isnan(), most[:,step-1], most[:,step])
-    if len(shares) > 1: return (shares.nan_to_num(-1.).amax(0) - most.amin(0)).argmax().item()
-    return (most[0] < keeps).int().argmax().item() or most.shape[1]-1
+    if len(shares) > 1: return int((shares.nan_to_num(-1.).amax(0) - most.amin(0)).argmax())
+    return int((most[0] < keeps).int().argmax()) or most.shape[1]-1
 
 def _ask_about_models(rows, best):
     "Which model keeps its class longest?"
@@ -113,7 +114,7 @@ def _ask_about_changes(own, reference, choices=5):
                     f'{words(order[0])}; least {words(order[-1])}.')
 
 # %% ../../nbs/views/teacher_xray.ipynb #b066ab02
-def _check_teachers(models, data):
+def _check_teachers(models, data)->dict:
     "Who is looked at, by name; an error where they do not fit together."
     if not isinstance(data, Images): raise refused('data', type(data).__name__, 'Images', TypeError)
     models = {'teacher': models} if isinstance(models, nn.Module) else models
@@ -162,7 +163,7 @@ class TeacherXray(View):
         seed:int=0,             # of the draws
         group:str='',           # views of one group share the width of the slider
     ):
-        models = _check_teachers(models, data)
+        named = _check_teachers(models, data)
         if keeps is not None and check_number('keeps', keeps, above=0) >= 1:
             raise refused('keeps', keeps, 'numbers between 0 and 1')
         check_number('shown', shown, 1, whole=True)
@@ -170,10 +171,10 @@ class TeacherXray(View):
         tried = tried_generators(x, augmentors, seed)
         names = [one.name for one in tried]
         if len({*names}) < len(names): raise refused('augmentors', names, 'generators with a name each')
-        rows = shown_rows(torch.stack([predict(model, x).argmax(1) for model in models.values()]), shown)
+        rows = shown_rows(torch.stack([predict(model, x).argmax(1) for model in named.values()]), shown)
         side = picture_side(tuple(x.shape[1:]), len(tried), len(rows))
-        self.xrays = xrays(models, x, reference, augmentors, keeps, seed)
-        self.pictures, self.answers = changed_images(models, x, rows, tried, side)
+        self.xrays = xrays(named, x, reference, augmentors, keeps, seed)
+        self.pictures, self.answers = changed_images(named, x, rows, tried, side)
         self._open(data.classes, tried, group, f'{len(x):,} images, {len(rows)} of them shown'
                    f'{"" if side == max(x.shape[2:]) else f" at {side} pixels a side"}; seed {seed}')
 
@@ -190,9 +191,9 @@ class TeacherXray(View):
         arrays = dict(pictures=self.pictures, answers=self.answers.int(), shares=self.shares,
                       widths=torch.tensor([[w*g.unit[0] for w in tried_widths(g.limits[g.width])] for g in tried]),
                       reach=torch.tensor([[[row['width'], *far_of(row)] for row in own] for own in rows.values()]))
-        super().__init__(f'What {"do these teachers" if several else "does this teacher"} ignore?', arrays, place, asked,
-                         footer, group, ('step',), names=[*rows], classes=[str(c) for c in classes], keeps=one.keeps,
-                         reference=one.reference, images=one.images, looks=model_looks(rows),
+        title = 'What do these teachers ignore?' if several else 'What does this teacher ignore?'
+        super().__init__(title, arrays, place, asked, footer, group, ('step',), names=[*rows], keeps=one.keeps,
+                         classes=[str(c) for c in classes], reference=one.reference, images=one.images, looks=model_looks(rows),
                          generators=[dict(name=row['name'], unit=row['unit']) for row in one.rows],
                          whole=[[row['whole'] for row in own] for own in rows.values()])
 
@@ -211,12 +212,13 @@ class TeacherXray(View):
     def describe(self)->str:
         generator, step = self.place['generator'], self.place['step']
         names = [*self.xrays, self.state['reference']][:len(self.shares)]
-        at = self.shares[:,generator,step].tolist()
-        shares = [f'{name} {"less than is asked" if share != share else f"{share:.1%}"}' for name,share in zip(names, at)]
+        at = self.shares[:,generator,step].tolist()     # NaN behind a curve's end
+        said = ['less than is asked' if math.isnan(share) else f'{share:.1%}' for share in at]
+        shares = ', '.join(f'{name} {words}' for name,words in zip(names, said))
         now = width_words(next(iter(self.xrays.values())).rows[generator]
                           | dict(width=self._width(generator, step), whole=False))
         lines = [f'{name}: {one.describe()}' for name,one in self.xrays.items()]
-        kept = f'At {self.state["generators"][generator]["name"]} {now} the class is kept by {", ".join(shares)}.'
+        kept = f'At {self.state["generators"][generator]["name"]} {now} the class is kept by {shares}.'
         return '\n'.join([self.state['title'], *lines, kept])
 
     def _width(self, generator, step):
