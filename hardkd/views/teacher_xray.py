@@ -193,7 +193,8 @@ class TeacherXray(View):
                       reach=torch.tensor([[[row['width'], *far_of(row)] for row in own] for own in rows.values()]))
         title = 'What do these teachers ignore?' if several else 'What does this teacher ignore?'
         super().__init__(title, arrays, place, asked, footer, group, ('step',), names=[*rows], keeps=one.keeps,
-                         classes=[str(c) for c in classes], reference=one.reference, images=one.images, looks=model_looks(rows),
+                         classes=[str(c) for c in classes], reference=one.reference, images=one.images,
+                         looks=model_looks(rows),
                          generators=[dict(name=row['name'], unit=row['unit']) for row in one.rows],
                          whole=[[row['whole'] for row in own] for own in rows.values()])
 
