@@ -2,6 +2,7 @@
 import re
 from functools import cache
 import pytest, torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from torch import nn
 import hardkd
 from hardkd import Images, SpatialAugmentor, digits, mlp, predict, pretrained, TeacherXray, xray, xray_figure
@@ -170,6 +171,14 @@ def test_still_draws_the_rows():
     texts = {text.get_text() for text in fig.axes[0].texts}
     assert {width_words(row) for own in rows.values() for row in own} <= texts
     assert 'shift_cnn lets tx go furthest' in fig.get_label() and 'rotation_cnn lets rotation go furthest' in fig.get_label()
+
+
+def test_names_of_many_models_do_not_cover_each_other():
+    rows = rows_of(two())
+    fig = xray_figure({f'{name} number {i}': own for i in range(2) for name, own in rows.items()}, 'plain_cnn')
+    renderer = FigureCanvasAgg(fig).get_renderer()
+    boxes = [text.get_window_extent(renderer) for text in fig.axes[0].texts if text.get_text()]
+    assert not [1 for i, a in enumerate(boxes) for b in boxes[:i] if a.overlaps(b)]
 
 
 def test_still_without_a_reference_shows_shares_of_the_limit():

@@ -9,7 +9,7 @@ __all__ = ['far_of', 'width_words', 'model_looks', 'xray_words', 'xray_figure']
 from collections.abc import Iterable, Sequence
 from typing import Any, TYPE_CHECKING
 from ..core.checks import refused
-from .style import (add_axes, add_legend, GRID, INK, line_style, looks, new_figure, PALE, SIGNS,
+from .style import (add_axes, GRID, INK, line_style, looks, new_figure, PALE, SIGNS,
                                   text_width, wrap_text, write_rows, write_text)
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def xray_words(
     return '; '.join(words)
 
 # %% ../../nbs/figures/xray.ipynb #1f6894e8
-_ROW, _COLUMN = .34, .95     # inches: height of a row; width of a column of numbers
+_ROW, _COLUMN = .34, 1.25     # inches: height of a row; width of a column of numbers
 
 def _check_rows(rows):
     "The names of the generators: the same for each model."
@@ -108,8 +108,8 @@ def xray_figure(
     for j,(name,own) in enumerate(rows.items()):
         _draw_model(ax, own, seen[name], (j - (len(rows)-1)/2)*.6/len(rows), name)
         x = left + wide + .25 + _COLUMN*j
-        write_text(sheet, x, .8, wrap_text(name, _COLUMN-.08), va='bottom', weight='bold')
+        sheet.plot(x+.06, .56, **line_style(seen[name]) | dict(linestyle='none'), ms=7)
+        write_text(sheet, x+.18, .56, wrap_text(name, _COLUMN-.3), va='center', weight='bold')
         for i,row in enumerate(own): write_text(sheet, x, .85 + _ROW*(i+.5), width_words(row), va='center', color=INK)
     _axis(ax, rows, reference)
-    add_legend(sheet, left, .5, ax, len(rows))
     return fig

@@ -124,7 +124,9 @@ function chartFrame(ctx, v, d, { left, room, wide, head, X }) {
     polyline(ctx, [[left, y], [left + room, y]], { colour: soft });
   }
   const marks = d.reference ? powersOfTwo(...d.span) : [[0, '0'], [0.5, '50 %'], [1, '100 %']];
+  const crowded = d.reference && X(2) - X(1) < 26;
   for (const [x, text] of marks) {
+    if (crowded && Math.log2(x) % 2) continue;
     const isOne = d.reference && x === 1;
     polyline(ctx, [[X(x), head], [X(x), bottom + 4]], { colour: isOne ? ink : line, wide: isOne ? 1.5 : 0.5 });
     write(ctx, text, X(x), bottom + 16, { colour: ink, align: 'center', font: SMALL });
@@ -172,7 +174,7 @@ function imagesPanel(v, d, parent) {
   const { node, title } = panel(parent);
   v.onDraw(() => {
     const k = d.generator(), now = `${d.generators[k].name} ${d.width(k, d.step())}`;
-    title.textContent = d.hides() ? 'Untouched' : `${now}: boxed where it changed its mind`;
+    title.textContent = d.hides() ? 'Untouched' : `${now}; boxed: changed its mind`;
   });
   imageGrid(v, node, {
     array: v.array('pictures'), name: 'changed images', order: () => Array.from({ length: d.n }, (_, i) => i),
@@ -213,7 +215,7 @@ const ASIDE = { color: PALETTE.aside, linestyle: ':', marker: 'D' };
 function curvePanel(v, d, parent) {
   const { node, title } = panel(parent);
   const count = d.images.toLocaleString('en'), asked = percentOf(d.keeps);
-  v.onDraw(() => { title.textContent = `Images of ${count} that keep their class; dotted: ${asked} asked`; });
+  v.onDraw(() => { title.textContent = `Class kept, of ${count} images (dotted: ${asked} asked)`; });
   const g = {};
   const drawing = canvas(v, node, {
     label: 'share of images that keep their class',
@@ -288,13 +290,12 @@ function caption(v, d) {
   else if (d.hides()) v.caption(`${d.n} of ${d.images} images, as they are.`);
   else v.caption(`Images changed by ${d.generators[k].name} ${d.width(k, d.step())}: who still sees what it saw?`);
 }
-// Who says what of an image: '8, say A and B; 0, says C'.
+// Who says what of an image: '8 (A, B), 0 (C)'.
 function byAnswer(d, i) {
   const answers = [...new Set(d.names.map((_, m) => d.answer(m, i)))];
-  return answers.map((answer) => {
-    const who = d.names.filter((_, m) => d.answer(m, i) === answer);
-    return `${d.classes[answer]}, ${who.length > 1 ? 'say' : 'says'} ${who.join(' and ')}`;
-  }).join('; ');
+  if (answers.length === 1) return `${d.M > 1 ? 'all say' : 'it says'} ${d.classes[answers[0]]}`;
+  const who = (answer) => d.names.filter((_, m) => d.answer(m, i) === answer).join(', ');
+  return answers.map((answer) => `${d.classes[answer]} (${who(answer)})`).join(', ');
 }
 function explained(d) {
   const k = d.generator(), { name } = d.generators[k];

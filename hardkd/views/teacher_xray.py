@@ -89,7 +89,8 @@ def telling_step(
     "At which width one of them has lost most and another not; of one: where it falls below what is asked."
     most = shares.clone()      # behind a curve's end a share is at most this
     for step in range(1, most.shape[1]): most[:,step] = torch.where(most[:,step].isnan(), most[:,step-1], most[:,step])
-    if len(shares) > 1: return int((shares.nan_to_num(-1.).amax(0) - most.amin(0)).argmax())
+    gaps = shares.nan_to_num(-1.).amax(0) - most.amin(0)
+    if gaps.max() > 0: return int(gaps.argmax())
     return int((most[0] < keeps).int().argmax()) or most.shape[1]-1
 
 def _ask_about_models(rows, best):
