@@ -164,10 +164,10 @@ class Bound(nn.Module):
     def set_extra_state(self, state:dict|None)->None: self.reading = Reading(**state) if state else None
 
     @property
-    def room(self)->float:  # -1 to 1
-        "How much of what may be lost is still there: 1 where all is kept, 0 at the bound, below 0 beyond it."
+    def room(self)->float:  # -3 to 1
+        "How much of what may be lost is still there: 1 where all is kept, 0 at the bound, -1 where twice is lost."
         if self.share.isnan(): return 0.
-        return max(((self.share-self.keeps)/(1-self.keeps)).item(), -1.)
+        return max(((self.share-self.keeps)/(1-self.keeps)).item(), -3.)
 
     def price(self,
         wins:float,   # nats of disagreement for widening all at once, an e-fold
@@ -193,4 +193,5 @@ class Bound(nn.Module):
         if self.share.isnan(): return ''
         asked, kept = self.keeps.item(), self.share.item()
         words = f"the teacher kept its class on {kept:.1%} of the augmentor's last images, {asked:.1%} were asked"
-        return f'The bound was NOT kept: {words}.' if self.room < -.8 else f'The bound was kept: {words}.'
+        verdict = 'kept' if self.room > -.4 else 'nearly kept' if self.room > -.8 else 'NOT kept'
+        return f'The bound was {verdict}: {words}.'

@@ -133,7 +133,7 @@ def usual_augmentors(
     "What an x-ray tries where nobody says: warps, light and grain, blur, mixing."
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return [SpatialAugmentor(), PhotometricAugmentor(shape), BlurAugmentor(), MixAugmentor(shape[0])]
+        return [SpatialAugmentor(), PhotometricAugmentor(tuple(shape)), BlurAugmentor(), MixAugmentor(shape[0])]
 
 def _some(name, data, images):
     "So many images of a batch, a set or a loader, spread evenly."

@@ -189,6 +189,10 @@ def test_bound_says_when_it_was_not_kept():
     bound = Bound(.9, memory=0.)
     assert bound.describe() == '' and bound.room == 0
     bound.saw(.7, 1., 1.)
-    assert bound.describe().startswith('The bound was NOT kept') and bound.room == -1
+    assert bound.describe().startswith('The bound was NOT kept') and bound.room == pytest.approx(-2)
+    bound.saw(.1, 1., 1.)
+    assert bound.room == -3                                               # the push to narrower has an end
+    bound.saw(.85, 1., 1.)
+    assert bound.describe().startswith('The bound was nearly kept')
     bound.saw(.93, 3., 2.)
     assert bound.describe().startswith('The bound was kept') and bound.price(0., 1.) == pytest.approx(1.5)
