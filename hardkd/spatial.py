@@ -156,7 +156,8 @@ class SpatialAugmentor(_WarpWidths):
     )->Tensor:               # (N,3,3), as `warp` takes them
         "How the content of each image moves under its row of noise."
         amounts = noise.to(self.raw_widths)*F.softplus(self.raw_widths)
-        matrices = generator_matrices(self.generators, *size, amounts.dtype).to(amounts.device)
+        height, width = size
+        matrices = generator_matrices(self.generators, height, width, amounts.dtype).to(amounts.device)
         return (amounts[:,:,None,None]*matrices).sum(1)
 
     def forward(self, x:Tensor, noise:Tensor|None=None, generator:torch.Generator|None=None)->Tensor:

@@ -357,7 +357,7 @@ def test_everything_that_ships_loads():
         if model.manifest['factory'] == 'vae':                           # no classifier: tests/test_vae.py
             assert model.reconstruct(images()).isfinite().all()
             continue
-        assert model.manifest['factory'] in FACTORIES and predict(model, images()).isfinite().all()
+        assert model.manifest['factory'] in MAKERS and predict(model, images()).isfinite().all()
         if 'test' in model.manifest.get('metrics', {}):                  # what it says of itself is true
             assert accuracy(model, digits()[1]) == pytest.approx(model.manifest['metrics']['test'], abs=.001)
 
