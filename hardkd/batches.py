@@ -15,9 +15,11 @@ import torch
 from accelerate import Accelerator
 from accelerate.data_loader import prepare_data_loader
 from accelerate.state import AcceleratorState
+from accelerate.utils import GradientAccumulationPlugin
 from torch.utils.data import DataLoader, TensorDataset
 from .core.checks import check_one_of, refused
 from .core.seeds import seed_everything, seed_of, Stream
+from .data import pair_of
 from .run import Batch
 
 # %% ../nbs/core/batches.ipynb #a1298015
@@ -42,9 +44,10 @@ def seeded(
     loader = copy.copy(loader)
     batch_sampler:Any = copy.copy(loader.batch_sampler)
     sampler = getattr(batch_sampler, 'sampler', None)     # one that somebody brings may have none
+    if sampler is not None: batch_sampler.sampler = copy.copy(sampler)
     if hasattr(sampler, 'generator'):
-        batch_sampler.sampler = copy.copy(sampler)
         batch_sampler.sampler.generator = torch.Generator().manual_seed(seed_of(seed, Stream.ORDER, epoch))
+    if hasattr(sampler, 'set_epoch'): batch_sampler.sampler.set_epoch(epoch)     # as of `DistributedSampler`
     workers = torch.Generator().manual_seed(seed_of(seed, Stream.WORKERS, epoch, rank))
     # new workers, even if they persist
     vars(loader).update(batch_sampler=batch_sampler, generator=workers, _iterator=None)
@@ -69,10 +72,14 @@ def batches_from(
                 epoch = prepare_data_loader(epoch, num_processes=processes, process_index=rank, split_batches=True)
             fetched = iter(epoch)
         seed_everything(seed, Stream.STEP, turn, rank)    # for the loader's transforms and the models' dropout
-        x, y, *logits = next(fetched)
+        batch = next(fetched, None)
+        if batch is None:
+            raise refused('data', f'a loader that says {steps} batches and brought {turn%steps}', 'as many as it says')
         if turn < start: continue
+        x, y, *logits = pair_of(batch, 'data')
         x = x.float().to(device)
         y = torch.as_tensor(y).to(device)
+        if y.dtype in (torch.int8, torch.int16, torch.int32): y = y.long()     # as cross-entropy takes them
         yield Batch(x, y, (seed, Stream.TURN, turn), rank, processes, logits[0].to(device) if logits else None)
 
 # %% ../nbs/core/batches.ipynb #9d9849e0
@@ -88,7 +95,8 @@ def accelerated(
     before = dict(shared)
     shared.clear()
     try:
-        accelerator = Accelerator(cpu=cpu, mixed_precision=precision)
+        every_step = GradientAccumulationPlugin(num_steps=1)      # whatever the environment says
+        accelerator = Accelerator(cpu=cpu, mixed_precision=precision, gradient_accumulation_plugin=every_step)
         wanted = int(os.environ.get('WORLD_SIZE', 1))
         if wanted != accelerator.num_processes:
             got = f'{wanted} with {accelerator.num_processes} process'

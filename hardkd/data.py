@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['images_from_bytes', 'to_bytes', 'evenly_spaced', 'Images', 'read_idx', 'idx_set', 'find_idx_set', 'build_digits',
-           'vision_set', 'in_memory', 'digits', 'fashion']
+           'vision_set', 'pair_of', 'in_memory', 'digits', 'fashion']
 
 # %% ../nbs/01_data.ipynb #327fd99a
 import gzip, math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, Subset, TensorDataset
 from torchvision import datasets, transforms
 from .core.checks import check_images, check_labels, check_number, check_one_of, refused
 from .core.assets import add_to_manifest, asset
+from .folders import open_folder, path_of
 
 # %% ../nbs/01_data.ipynb #4f213823
 def images_from_bytes(
@@ -93,7 +94,7 @@ def read_idx(
 def _idx_files(name, folder):
     "The four arrays of a set in MNIST's format: training images and labels, test images and labels."
     stems = 'train-images-idx3', 'train-labels-idx1', 't10k-images-idx3', 't10k-labels-idx1'
-    paths = [next(iter(sorted(Path(folder).glob(f'{s}-ubyte*'))), None) for s in stems]
+    paths = [next(iter(sorted(path_of(folder).glob(f'{s}-ubyte*'))), None) for s in stems]
     if None in paths: raise refused(name, repr(str(folder)), f"folders with {', '.join(stems)} (-ubyte)")
     return map(read_idx, paths)
 
@@ -111,7 +112,7 @@ def find_idx_set(
     folder:str|Path,              # that may hold the four idx files
 )->tuple[Images, Images] | None:  # None where it does not
     "The set in a folder, if there is one."
-    return idx_set(folder) if list(Path(folder).glob('train-images-idx3-ubyte*')) else None
+    return idx_set(folder) if list(path_of(folder).glob('train-images-idx3-ubyte*')) else None
 
 # %% ../nbs/01_data.ipynb #865b093e
 def build_digits(
@@ -123,7 +124,7 @@ def build_digits(
     check_number('per_class', per_class, 1, whole=True)
     train_x,train_y,test_x,test_y = _idx_files('raw_folder', raw_folder)
     first = np.sort(np.concatenate([np.flatnonzero(train_y==c)[:per_class] for c in range(10)]))
-    path = Path(out)/'digits.npz'
+    path = path_of(out)/'digits.npz'
     np.savez_compressed(path, train_x=train_x[first], train_y=train_y[first], test_x=test_x, test_y=test_y)
     add_to_manifest(path, 'hardkd.data.build_digits(raw_folder, out)', 'CC-BY-SA-3.0',
                     'MNIST by Yann LeCun and Corinna Cortes, the original idx files')
@@ -136,10 +137,7 @@ def _by_train(make, root, train, download, transform):
 def _by_split(make, root, train, download, transform):
     return make(root, split='train' if train else 'test', download=download, transform=transform)
 
-def _folder(root, train, download, transform):
-    parts = [Path(root)/p for p in (['train'] if train else ['val','test']) if (Path(root)/p).is_dir()]
-    if not parts and not train: raise FileNotFoundError('there is no folder val or test')
-    return datasets.ImageFolder(parts[0] if parts else root, transform)
+def _folder(root, train, download, transform): return open_folder(root, train, transform)
 
 _with_train = (
     datasets.MNIST, datasets.FashionMNIST, datasets.KMNIST, datasets.USPS, datasets.CIFAR10, datasets.CIFAR100)
@@ -160,26 +158,44 @@ def vision_set(
     open_set = _sets[check_one_of('name', name, _sets)]
     if size is not None: check_number('size', size, 1, whole=True)
     fit = [] if size is None else [transforms.Resize(size), transforms.CenterCrop(size)]
+    root = path_of(root)
     try: return open_set(root, train, download, transforms.Compose([*fit, transforms.ToTensor()]))
     except Exception as e:
         part = f"{'training' if train else 'test'} part of {name}"
         fate = 'could not be downloaded to' if download else 'was not found in'
         why = ' '.join(str(e).split())
         got = f'{str(root)!r}: the {part} {fate} it ({why})'
+        if name == 'ImageFolder': raise refused('root', got, 'folders train and val, each of a folder a class') from e
         raise refused('root', got, 'folders that hold it, or download=True with a network. Without one: run '
                       f"vision_set({name!r}, download=True) on another machine and copy its folder 'data' here")
 
 # %% ../nbs/01_data.ipynb #40e7ab50
+def pair_of(
+    batch:Any,  # what a loader brought
+    name:str,   # of the argument, for the message
+)->tuple:       # images, labels, and what else there is
+    "A loader's batch as a tuple, or an error that says how to make one."
+    if isinstance(batch, Mapping):
+        got = f"batches that are a dict of {', '.join(map(repr, batch))}"
+        pairs = "collate_fn=lambda rows: default_collate([(row['image'], row['label']) for row in rows])"
+        raise refused(name, got, f'pairs (images, labels): DataLoader(..., {pairs})', TypeError)
+    if isinstance(batch, str|Tensor) or not hasattr(batch, '__iter__') or len(batch) < 2:
+        raise refused(name, f'batches of type {type(batch).__name__}', 'pairs (images, labels)', TypeError)
+    return tuple(batch)
+
 def _batches(dataset)->Iterator[tuple[Tensor, Tensor]]:
     "Batches of images and labels from a loader or a dataset, or an error that says what is wrong with them."
     loader = dataset if isinstance(dataset, DataLoader) else DataLoader(dataset, batch_size=256)
     try:
-        for x,y in loader: yield check_images('dataset', x), torch.as_tensor(y)
+        for batch in loader:
+            x, y = pair_of(batch, 'dataset')
+            yield check_images('dataset', x), torch.as_tensor(y)
     except (TypeError, ValueError, RuntimeError) as e:
         if str(e).startswith('dataset: '): raise
         raise refused('dataset', f'items that do not make a batch ({e})', 'pairs of an image tensor (C,H,W), of one '
                       'shape for all, and a whole number; vision_set(..., size=...) gives such pairs')
 
+# %% ../nbs/01_data.ipynb #89620e90
 def in_memory(
     dataset:Any,          # any dataset of (image, label) pairs, or a DataLoader of batches of them
     limit:int|None=None,  # at most so many: spread evenly over a dataset, the first of a loader

@@ -92,7 +92,7 @@ class PhotometricAugmentor(_LightWidths):
             raise refused('x', f'images {tuple(x.shape[1:])}', str(self.shape))
         noise = noise_for(self, x, noise, generator, 3 + math.prod(self.shape))
         changes = noise[:,:3].to(self.raw_widths)*F.softplus(self.raw_widths)
-        return change_light(x, changes.to(x.dtype), noise[:,3:])
+        return change_light(x, changes.to(x.dtype), noise[:,3:].to(x.dtype))
 
 # %% ../nbs/09_draws.ipynb #c09d0003
 def uphill(
@@ -138,6 +138,9 @@ class HardDraws(Compose):
         _check_module('student', student)
         if teacher is not None: _check_module('teacher', teacher, 'torch.nn.Module, or None')
         self._models = (student,) if teacher is None else (student, teacher)   # a tuple: not its own parts
+
+    @property
+    def student(self)->nn.Module: return self._models[0]    # whom the draws are hard for
 
     def fixed(self)->'HardDraws':
         "A copy whose augmentors no longer learn; its draws are as hard as before, for the same student."

@@ -157,7 +157,8 @@ def predict(
     check_model('model', model)
     check_images('x', x)
     parts = x.split(check_number('batch_size', batch_size, 1, whole=True))
-    with evaluating(model): return torch.cat([check_logits(model(p.to(device_of(model)))).cpu() for p in parts])
+    device = device_of(model)
+    with evaluating(model): return torch.cat([check_logits(model(p.to(device, copy=True))).cpu() for p in parts])
 
 def accuracy(
     model:nn.Module,  # any classifier

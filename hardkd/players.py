@@ -69,6 +69,13 @@ class Loss:
 # %% ../nbs/core/players.ipynb #f9d3bc43
 def _constant(optimiser, steps): return torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: 1.)
 
+def _held_modes(module):
+    "Parts that the caller put in eval(): of a model that trains, or with BatchNorm's statistics and frozen weights."
+    def is_held(part):
+        frozen = hasattr(part, 'running_mean') and not any(p.requires_grad for p in part.parameters())
+        return not part.training and (module.training or frozen)
+    return [part for part in module.modules() if is_held(part)]
+
 def _learning(module): return [p for p in module.parameters() if p.requires_grad]
 
 class _Kept:
@@ -106,18 +113,24 @@ class Player(_Kept):
         self.loss_module = loss_module or self.holds.term or nn.Module()
         self.learning_along = _learning(self.loss_module)
         self.learning = _learning(module) + self.learning_along
+        self.held = _held_modes(module)
         self.optimiser = optimiser(self.learning)
+        if isinstance(self.optimiser, torch.optim.LBFGS):
+            raise refused('optimiser', 'LBFGS', 'those whose step asks for nothing')
         self.make_schedule = schedule or _constant
         self.steps = 0
 
     def ready(self, playing:bool)->None:
         "Learn, or be held: no gradient, no dropout, no new statistics of BatchNorm."
         for m in (self.module, self.loss_module): m.train(playing)
+        for part in self.held: part.eval()
         for p in self.learning: p.requires_grad_(playing)
 
     def join(self, accelerator:Any, steps:int)->None:
         "Get ready for so many steps: on the device, shared between processes, with a schedule."
         self.schedule = self.make_schedule(self.optimiser, steps)
+        if isinstance(self.schedule, torch.optim.lr_scheduler.ReduceLROnPlateau):
+            raise refused('schedule', 'ReduceLROnPlateau', 'those that hang on the number of steps alone')
         self.loss_module.to(accelerator.device)
         self.net, self.stepper = accelerator.prepare(self.module, self.optimiser)
 

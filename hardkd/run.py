@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 import torch
 from torch import Tensor, nn
+from .core.checks import refused
 from .core.seeds import Stream
 from .data import Images, to_bytes
 from .models import device_of, evaluating
@@ -45,7 +46,10 @@ class Batch:
     )->Tensor:          # (n,C,H,W) in [0,1]
         "The images as an augmentor makes them."
         augmentor = as_augmentor(augmentor)
-        return augmentor(self.x, self.noise(augmentor).to(self.x.device))
+        made = augmentor(self.x, self.noise(augmentor).to(self.x.device))
+        if made.shape != self.x.shape:
+            raise refused('augmentor', f'one that makes {(*made.shape[1:],)} of {(*self.x.shape[1:],)}', 'equal sizes')
+        return made
 
 # %% ../nbs/core/run.ipynb #7c02896c
 class NotFinite(FloatingPointError):

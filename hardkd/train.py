@@ -25,7 +25,8 @@ from .augmentor import learns
 from .run import Batch, NotFinite, Run
 from .players import Loss, Player, Referee
 from .batches import accelerated, stop_on_ctrl_c
-from .session import check_parts, Session
+from .contract import check_keywords, check_parts
+from .session import Session
 
 # %% ../nbs/04_train.ipynb #64eb5180
 def _checked_term(term, teacher):
@@ -173,7 +174,8 @@ def play(
         raise refused('referee', type(referee).__name__, 'a Referee', TypeError)
     check_parts(players, data, trace)
     path = checkpoint or resume
-    with accelerated(precision) as accelerator, keep_random_state(accelerator.device), stop_on_ctrl_c() as asked:
+    with (torch.enable_grad(), accelerated(precision) as accelerator, keep_random_state(accelerator.device),
+          stop_on_ctrl_c() as asked):
         session = Session(accelerator, players, data, teacher, referee or Referee(), epochs, batch_size, seed, trace)
         with session.ready():
             if resume: session.load(resume)
@@ -183,6 +185,9 @@ def play(
                 if path: session.save(path)
             try: _turns(session, asked, path, checkpoint_every, progress and accelerator.is_main_process)
             except NotFinite as error: raise session.explained(error, path)
+            except Exception as error:      # such as of a file that cannot be read
+                vars(error)['run'] = session.end()     # what was learned is not lost; the checkpoint stays a whole one
+                raise
         return session.end()
 
 # %% ../nbs/04_train.ipynb #f7a39172
@@ -214,8 +219,13 @@ def train_student(
     "Train a student to copy a teacher (Hinton et al. 2015, arXiv 1503.02531v1)."
     if not isinstance(teacher, nn.Module|None):
         raise refused('teacher', type(teacher).__name__, 'torch.nn.Module', TypeError)
+    check_keywords(options, train_student, play)
+    if isinstance(augmentor, type):
+        raise refused('augmentor', f'the class {augmentor.__name__}', f'an object: {augmentor.__name__}()', TypeError)
     if not (augmentor is None or callable(augmentor)):
         raise refused('augmentor', type(augmentor).__name__, 'functions of an image', TypeError)
+    if getattr(augmentor, 'student', student) is not student:
+        raise refused('augmentor', f'{type(augmentor).__name__} of another student', 'that of the student that learns')
     if learns(augmentor) and not opponents:
         allowed = 'fixed ones; `hardkd.distill` plays learned ones'
         raise refused('augmentor', 'one that learns, with nobody to train it', allowed)

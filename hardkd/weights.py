@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save
 from torch import nn
 from .core.checks import check_one_of, refused
 from .core.assets import add_to_manifest, asset, read_manifest
+from .folders import path_of
 from .models import FACTORIES
 
 # %% ../nbs/core/weights.ipynb #2b47509f
@@ -47,7 +48,7 @@ def save_pretrained(
     **more,                    # into the manifest: metrics
 )->dict:                       # the manifest's line
     "Write weights as safetensors, and in the manifest what they are."
-    make, path = maker(factory), Path(path)
+    make, path = maker(factory), path_of(path)
     if path.suffix != '.safetensors': raise refused('path', repr(str(path)), 'names that end in .safetensors')
     state = _stored(model, half)
     try: make(**arguments or {}).load_state_dict(state)

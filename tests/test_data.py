@@ -1,5 +1,6 @@
 "hardkd.data: shapes of all kinds, bad input, and sets in the format they have on disk."
 import gzip, hashlib, pickle, urllib.error
+import hardkd
 import numpy as np
 import pytest
 import torch
@@ -125,7 +126,7 @@ BAD = {
     'memory limit':         (lambda: in_memory(Images(x, y), limit=0), ValueError, 'limit: got 0'),
     'memory of nothing':    (lambda: in_memory(Subset(Images(x, y), [])), ValueError, 'dataset: got no images'),
     'memory of not images': (lambda: in_memory(TensorDataset(x*9, y)), ValueError, r'dataset: got values in \[0, 9\]'),
-    'memory of no pairs':   (lambda: in_memory(TensorDataset(x)), ValueError, 'dataset: got items that do not make a batch'),
+    'memory of no pairs':   (lambda: in_memory(TensorDataset(x)), TypeError, 'dataset: got batches of type list, allowed are pairs'),
     'memory of rows':       (lambda: in_memory([{'image': 1, 'label': 2}]), (TypeError, ValueError), 'dataset: got'),
 }
 
@@ -135,7 +136,7 @@ def test_bad_input_is_named(call, error, message):
     with pytest.raises(error, match=message): call()
 
 
-@pytest.mark.parametrize('name', _sets)
+@pytest.mark.parametrize('name', [name for name in _sets if name != 'ImageFolder'])
 @pytest.mark.parametrize('train', [True, False])
 def test_absent_set_says_what_to_do(name, train, tmp_path):
     with pytest.raises(ValueError, match=f"root: got .*(part of {name}).*copy its folder 'data' here"):
@@ -280,3 +281,64 @@ def test_image_folder(tmp_path):
     plain = in_memory(vision_set('ImageFolder', tmp_path/'val', size=24))   # a folder without train and val
     assert plain.x.equal(test.x)
     with pytest.raises(ValueError, match='no folder val or test'): vision_set('ImageFolder', tmp_path/'val', train=False)
+
+
+# --- folders as people have them
+
+def pets(root, **parts):
+    "Folders of a picture a class: all grey values differ."
+    for part, names in parts.items():
+        for name in names.split():
+            (root/part/name).mkdir(parents=True)
+            Image.fromarray(np.full((8, 8, 3), 20*len(name), np.uint8)).save(root/part/name/'0.png')
+    return root
+
+
+def test_home_is_a_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv('HOME', str(tmp_path))
+    pets(tmp_path/'pets', train='cat dog')
+    assert in_memory(vision_set('ImageFolder', '~/pets')).classes == ['cat', 'dog']
+    hardkd.save_pretrained(hardkd.mlp(), '~/w.safetensors', 'mlp', 'a test', 0)
+    assert (tmp_path/'w.safetensors').exists()
+    few = Images(torch.rand(16, 1, 28, 28), torch.arange(16) % 10)
+    how = dict(epochs=1, batch_size=8, progress=False, label_weight=1.)
+    hardkd.fit(hardkd.mlp(), few, checkpoint='~/run.pt', **how)
+    assert (tmp_path/'run.pt').exists() and hardkd.fit(hardkd.mlp(), few, resume='~/run.pt', **how).finished
+    view = hardkd.ShiftMap(hardkd.mlp(), hardkd.mlp(), Images(few.x, few.y, range(10)), max_shift=1)
+    assert view.save_html('~/page.html') == tmp_path/'page.html'
+
+
+def test_a_class_that_the_test_part_lacks_shifts_no_number(tmp_path):
+    root = pets(tmp_path, train='cat dog eel', val='cat eel')
+    part = vision_set('ImageFolder', root, train=False)
+    assert part.classes == ['cat', 'dog', 'eel'] and part.targets == [0, 2] and in_memory(part).classes == ['cat', 'dog', 'eel']
+    (root/'val'/'newt').mkdir()
+    with pytest.raises(ValueError, match='classes that the training part has not: newt'): vision_set('ImageFolder', root, train=False)
+
+
+@pytest.mark.parametrize('names', [('training', 'test'), ('Train', 'Test'), ('validation', 'training')])
+def test_parts_that_are_called_otherwise_are_no_classes(names, tmp_path):
+    pets(tmp_path, **dict.fromkeys(names, 'cat dog'))
+    with pytest.raises(ValueError, match=f'{min(names)}, {max(names)}; the training part is called train'): vision_set('ImageFolder', tmp_path)
+
+
+def test_hidden_folders_are_left_out_and_empty_ones_named(tmp_path):
+    root = pets(tmp_path, train='cat dog')
+    (root/'train'/'.ipynb_checkpoints').mkdir()
+    assert vision_set('ImageFolder', root).classes == ['cat', 'dog']
+    (root/'train'/'eel').mkdir()
+    with pytest.raises(ValueError, match='no picture of eel'): vision_set('ImageFolder', root)
+
+
+def test_nobody_is_told_to_download_a_folder(tmp_path):
+    with pytest.raises(ValueError, match='no such folder') as caught: vision_set('ImageFolder', tmp_path/'missing')
+    assert 'download=True' not in str(caught.value)
+    with pytest.raises(ValueError, match='download=True'): vision_set('CIFAR10', tmp_path/'missing')
+
+
+@pytest.mark.parametrize('values, wanted', [([[0, 6400], [32000, 65535]], [0, .098, .49, 1]), ([[65535, 65535], [0, 0]], [1, 1, 0, 0])])
+def test_pictures_of_16_bits_are_scaled(values, wanted, tmp_path):
+    (tmp_path/'train'/'a').mkdir(parents=True)
+    Image.fromarray(np.array(values, np.uint16)).save(tmp_path/'train'/'a'/'0.png')
+    x = in_memory(vision_set('ImageFolder', tmp_path)).x
+    assert x.shape == (1, 3, 2, 2) and x[0, 0].flatten().tolist() == pytest.approx(wanted, abs=.003)

@@ -4,8 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import hardkd
 from torch import nn
-from torch.utils.data import DataLoader, IterableDataset
+from functools import partial
+from torch.utils.data import DataLoader, DistributedSampler, IterableDataset, TensorDataset
 from torchvision.transforms import v2
 from accelerate import Accelerator
 from safetensors.torch import load_file
@@ -96,6 +98,7 @@ def test_two_processes_do_what_one_does(tmp_path):
 
 
 def test_copies_that_do_not_see_each_other_are_refused(monkeypatch):
+    kd()                                       # the process's own state is made here, before anybody speaks of two
     monkeypatch.setenv('WORLD_SIZE', '2')
     with pytest.raises(RuntimeError, match='WORLD_SIZE: got 2 with 1 process'): kd()
 
@@ -548,3 +551,126 @@ def test_what_learns_along_is_held_too():
     with torch.no_grad(): along.weight.zero_()
     player.load_state_dict(kept)
     assert along.weight.abs().max() > 0
+
+
+# --- what users really bring
+
+class Writes(nn.Module):
+    "Normalises in place, as some published models do."
+    def __init__(self, inplace=True):
+        super().__init__()
+        torch.manual_seed(2)
+        self.inplace, self.model = inplace, hardkd.mlp(hidden=(8,))
+
+    def forward(self, x): return self.model(x.mul_(.5) if self.inplace else x*.5)
+
+
+class Aux(nn.Module):
+    "Two outputs while it trains, as GoogLeNet and Inception."
+    def __init__(self):
+        super().__init__()
+        self.model = hardkd.mlp(hidden=(8,))
+
+    def forward(self, x): return (self.model(x),)*2 if self.training else self.model(x)
+
+
+class Extra(Writes):
+    "A state that holds more than tensors."
+    def get_extra_state(self): return dict(version=1)
+    def set_extra_state(self, state): pass
+
+
+X, Y = torch.rand(48, 1, 28, 28, generator=torch.Generator().manual_seed(0)), torch.arange(48) % 10
+TINY = dict(progress=False, epochs=1, batch_size=16, seed=0)
+
+
+def tiny(): return hardkd.mlp(hidden=(8,))
+
+
+def learn(student=None, data=None, teacher=None, **options):
+    torch.manual_seed(1)
+    return hardkd.distill(teacher or tiny(), student or tiny(), data or Images(X, Y), **TINY | options)
+
+
+def test_predict_leaves_the_images_alone():
+    x = X.clone()
+    assert torch.equal(hardkd.predict(Writes(), x), hardkd.predict(Writes(False), X)) and torch.equal(x, X)
+
+
+@pytest.mark.parametrize('what, message', [
+    (dict(teacher=Writes()), 'teacher: got a model that writes into its input'), (dict(student=Writes()), 'student: got a model that writes'),
+    (dict(student=Aux()), r'student: got in train\(\) an output of type tuple'),
+    (dict(data=TensorDataset(X, Y)), r'data: got TensorDataset.*in_memory\(data\)'),
+    (dict(data=DataLoader([dict(image=x, label=y) for x, y in zip(X, Y)], 16)), "a dict of 'image', 'label', allowed are pairs"),
+    (dict(data=DataLoader(TensorDataset(X[:17], Y[:17]), 16), student=hardkd.shift_cnn()), 'last batch of one image.*drop_last=True'),
+    (dict(optimizer=torch.optim.SGD), "did you mean 'optimiser'"), (dict(epoch=3), "did you mean 'epochs'"),
+    (dict(schedule=lambda o, n: torch.optim.lr_scheduler.ReduceLROnPlateau(o)), 'schedule: got ReduceLROnPlateau'),
+    (dict(optimiser=torch.optim.LBFGS), 'optimiser: got LBFGS'),
+    (dict(augmentor=hardkd.SpatialAugmentor), r'augmentor: got the class SpatialAugmentor, allowed are an object: SpatialAugmentor\(\)'),
+    (dict(augmentor=v2.RandomCrop(24)), r'augmentor: got one that makes \(1, 24, 24\) of \(1, 28, 28\)'),
+    (dict(augmentor=hardkd.HardDraws(tiny(), hardkd.SpatialAugmentor()).fixed()), 'augmentor: got HardDraws of another student')])
+def test_what_is_refused_before_the_work(what, message):
+    with pytest.raises((ValueError, TypeError), match=message): learn(**what)
+
+
+def test_teachers_that_were_refused_before():
+    a, b = learn(teacher=Extra(False)), learn(teacher=Writes(False))
+    for run in b, learn(teacher=torch.jit.script(tiny())): assert run.finished
+    assert all(torch.equal(p, q) for p, q in zip(a.student.parameters(), b.student.parameters()))
+
+
+def test_frozen_statistics_stay():
+    student = hardkd.shift_cnn(widths=(4, 8))
+    student[2].requires_grad_(False).eval()
+    frozen, learned = student[2].running_mean.clone(), student[6].running_mean.clone()
+    learn(student)
+    assert torch.equal(student[2].running_mean, frozen) and not torch.equal(student[6].running_mean, learned)
+    student.eval()
+    learn(student)                       # a model that came in eval() trains all the same, but for what is frozen
+    assert torch.equal(student[2].running_mean, frozen) and not student.training
+
+
+@pytest.mark.parametrize('how', [
+    lambda: dict(optimiser=partial(torch.optim.Adam, lr=np.logspace(-4, -2, 3)[1])),
+    lambda: dict(augmentor=hardkd.SpatialAugmentor(.1), augmentor_lr=np.float64(.02)),
+    lambda: dict(augmentor=hardkd.SpatialAugmentor(.1), referee=hardkd.Referee(memory=np.float64(.9)))])
+def test_numbers_of_numpy_resume(how, tmp_path):
+    learn(checkpoint=tmp_path/'run.pt', **how())
+    assert learn(resume=tmp_path/'run.pt', **how()).finished
+
+
+def test_small_labels_no_grad_and_the_environment_change_nothing(monkeypatch):
+    plain = learn(data=DataLoader(TensorDataset(X, Y), 16), label_weight=1.)
+    small = learn(data=DataLoader(TensorDataset(X, Y.int()), 16), label_weight=1.)
+    with torch.no_grad(): off = learn(data=DataLoader(TensorDataset(X, Y), 16), label_weight=1.)
+    monkeypatch.setenv('ACCELERATE_GRADIENT_ACCUMULATION_STEPS', '3')
+    often = learn(data=DataLoader(TensorDataset(X, Y), 16), label_weight=1.)
+    for other in small, off, often:
+        assert all(torch.equal(p, q) for p, q in zip(plain.student.parameters(), other.student.parameters()))
+
+
+def test_a_distributed_sampler_shuffles_each_epoch():
+    seen = []
+    class Noting(TensorDataset):
+        def __getitem__(self, i):
+            seen.append(i)
+            return super().__getitem__(i)
+    data = Noting(X, Y)
+    learn(data=DataLoader(data, 16, sampler=DistributedSampler(data, 1, 0)), epochs=2)
+    assert sorted(seen[-48:]) == sorted(seen[-96:-48]) == list(range(48)) and seen[-96:-48] != seen[-48:]
+
+
+def test_a_loader_that_ends_early_is_named():
+    class Short(IterableDataset):
+        def __len__(self): return 48
+        def __iter__(self): return iter(list(zip(X, Y))[:32])
+    with pytest.raises(ValueError, match='data: got a loader that says 3 batches and brought 2'): learn(data=DataLoader(Short(), 16))
+
+
+def test_what_was_learned_hangs_on_the_error():
+    class Breaks(TensorDataset):
+        def __getitem__(self, i):
+            if i == 80: raise OSError('truncated picture')
+            return super().__getitem__(i)
+    with pytest.raises(OSError, match='truncated') as caught: learn(data=DataLoader(Breaks(X.repeat(2, 1, 1, 1), Y.repeat(2)), 16))
+    assert caught.value.run.steps == dict(student=5) and not caught.value.run.finished

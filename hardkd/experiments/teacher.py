@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 import torch
 from torch import Tensor, nn
-from torchvision.datasets.folder import default_loader, IMG_EXTENSIONS
+from torchvision.datasets.folder import IMG_EXTENSIONS
 from torchvision.transforms import v2
 from ..core.assets import read_manifest
 from ..core.checks import check_number, refused
+from ..folders import load_picture, path_of
 from ..data import digits, evenly_spaced, fashion
 from ..models import predict
 from ..weights import pretrained, pretrained_names
@@ -44,7 +45,7 @@ def open_model(
 )->nn.Module:      # in `eval()`
     "A classifier by name or from a file."
     if model in _classifiers(): return pretrained(model)
-    path = Path(model).expanduser()
+    path = path_of(model)
     if not path.is_file(): raise refused(argument, repr(model), f"{', '.join(_classifiers())}, or a file")
     try:
         if path.suffix == '.safetensors': return pretrained(path.stem, path.parent)
@@ -61,7 +62,7 @@ def pictures(
     size:int|None=None,   # pixels: scale the shorter side to this and crop the middle
 )->Tensor:                # (N,3,H,W) in [0,1]
     "Pictures of a folder as one batch."
-    root = Path(folder).expanduser()
+    root = path_of(folder)
     if not root.is_dir(): raise refused('data', repr(str(folder)), 'digits, fashion, or a folder of pictures')
     files = [path for path in sorted(root.rglob('*')) if path.suffix.lower() in IMG_EXTENSIONS
              and not any(part.startswith('.') for part in path.relative_to(root).parts)]
@@ -69,7 +70,7 @@ def pictures(
     fit = [] if size is None else [v2.Resize(check_number('size', size, 1, whole=True)), v2.CenterCrop(size)]
     change = v2.Compose([*fit, v2.ToImage(), v2.ToDtype(torch.float32, scale=True)])
     chosen = [files[i] for i in evenly_spaced(len(files), min(limit, len(files)))]
-    read = [change(default_loader(str(path))) for path in chosen]
+    read = [change(load_picture(path)) for path in chosen]
     shapes = {tuple(image.shape[1:]) for image in read}
     if len(shapes) > 1:
         raise refused('data', f'pictures of {len(shapes)} sizes, such as {sorted(shapes)[:2]}', 'one size: give `size`')

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 import hardkd
 from ..core.checks import refused
+from ..folders import path_of
 from ..data import digits
 from ..run import Run
 from ..spatial import generator_units, GENERATORS, SpatialAugmentor
@@ -102,7 +103,7 @@ def results_folder(
     out:str|Path,  # made if it is not there
 )->Path:
     "The folder that the results go to, or an error before the work."
-    folder = Path(out)
+    folder = path_of(out)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder): pass

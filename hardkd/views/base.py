@@ -14,6 +14,7 @@ import anywidget, torch, traitlets
 import numpy as np
 from torch import Tensor, nn
 from ..core.checks import check_images, check_number, check_one_of, check_pictures, refused
+from ..folders import path_of
 from ..data import Images
 from ..models import check_models
 from ..run import Run
@@ -161,7 +162,7 @@ class View(anywidget.AnyWidget):
         path:str|Path,  # the file to write
     )->Path:            # the same
         "One page that opens from disk: no kernel, no network."
-        path = Path(path)
+        path = path_of(path)
         path.write_text(html_page(self.state['kind'], [self]), encoding='utf-8')
         return path
 
