@@ -200,7 +200,7 @@ class Session:
         if not self.accelerator.is_main_process: return
         states = {name: part.state_dict() for name,part in self.parts.items()}
         path = path_of(path)
-        beside = path.with_name(f'{path.name}.part')
+        beside = path_of(f'{path}.part')
         try:
             beside.parent.mkdir(parents=True, exist_ok=True)
             if os.path.isdir(path): raise IsADirectoryError('a folder')
