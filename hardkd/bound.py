@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 import torch
 from torch import Tensor, nn
-from .core.checks import check_images, check_number, refused
+from .core.checks import check_images, check_number, check_share
 from .core.seeds import seed_of, Stream
 from .models import device_of, predict
 from .augmentor import Augmentor, learns
@@ -143,8 +143,7 @@ class Bound(nn.Module):
         memory:float=.8,        # share of the old value in the running means
     ):
         super().__init__()
-        if keeps is not None and check_number('keeps', keeps, above=0) >= 1:
-            raise refused('keeps', keeps, 'numbers between 0 and 1')
+        if keeps is not None: check_share('keeps', keeps)
         self.memory = check_number('memory', memory, 0, 1)
         for name in 'keeps', 'share', 'wins', 'costs': self.register_buffer(name, torch.tensor(math.nan))
         if keeps is not None: self.keeps.fill_(keeps)

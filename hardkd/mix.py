@@ -10,7 +10,7 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from .core.checks import check_images, check_number, check_one_of, refused
+from .core.checks import check_images, check_number, check_one_of, check_share, refused
 from .augmentor import Augmentor, noise_for
 
 # %% ../nbs/08_mix.ipynb #8b1b4518
@@ -70,7 +70,7 @@ class _Shares(_Pairs):
         for name,v in dict(channels=channels, hidden=hidden).items(): check_number(name, v, 1, whole=True)
         self.to_be_read = start is None
         start = .02 if start is None else start
-        if check_number('start', start, above=0) >= 1: raise refused('start', start, 'numbers between 0 and 1')
+        check_share('start', start)
         check_number('spread', spread, 0, 30, above=0)
         self.channels = channels
         self.look = nn.Sequential(nn.Conv2d(3*channels, hidden, 3, 2, 1), nn.GELU(),

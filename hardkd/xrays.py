@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 import copy, torch
 from torch import Tensor, nn
-from .core.checks import check_images, check_number, refused
+from .core.checks import check_images, check_number, check_share, refused
 from .core.seeds import seed_of, Stream
 from .data import evenly_spaced, Images, in_memory
 from .models import check_models, predict
@@ -231,7 +231,6 @@ def xray(
 )->Xray:
     "What does this teacher ignore? For each generator the widest motion at which it keeps its class."
     x = _some('data', data, images)
-    if keeps is not None and check_number('keeps', keeps, above=0) >= 1:
-        raise refused('keeps', keeps, 'numbers between 0 and 1')
+    if keeps is not None: check_share('keeps', keeps)
     return xrays(dict(teacher=teacher), x, reference, augmentors, keeps, seed)['teacher']
 

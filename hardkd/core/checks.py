@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['refused', 'check_model', 'check_logits', 'check_images', 'check_pictures', 'check_labels', 'check_same_shape',
-           'check_shape', 'check_one_of', 'check_number', 'check_array', 'check_arrays']
+           'check_shape', 'check_one_of', 'check_share', 'check_number', 'check_array', 'check_arrays']
 
 # %% ../../nbs/core/checks.ipynb #f0d09e3d
 import difflib, math, numbers
@@ -115,6 +115,14 @@ def check_one_of(
     near = difflib.get_close_matches(str(value).lower(), lower, 1, 0.4)
     hint = f'; did you mean {lower[near[0]]!r}?' if near else ''
     raise refused(name, repr(value), ', '.join(map(repr, allowed)) + hint)
+
+def check_share(
+    name:str,     # of the argument
+    value:float,  # what was got
+)->float:         # `value`
+    "`value`, or an error when it is not a number above 0 and below 1."
+    if check_number(name, value, above=0) >= 1: raise refused(name, value, 'numbers between 0 and 1')
+    return value
 
 def check_number(
     name:str,               # of the argument

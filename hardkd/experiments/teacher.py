@@ -20,7 +20,7 @@ from ..data import digits, evenly_spaced, fashion
 from ..models import predict
 from ..weights import pretrained, pretrained_names
 from ..xrays import Xray, xray
-from .toy import results_folder
+from .toy import aligned, results_folder
 
 # %% ../../nbs/experiments/teacher.ipynb #d389c0bc
 def _classifiers():
@@ -110,9 +110,7 @@ def xray_text(
         beside = [f"{row['reference']:.3g} {unit}", f"{row['times']:.2f}",
                   f"{row['times_low']:.2f} to {row['times_high']:.2f}"] if result.reference else []
         lines.append([row['name'], *far, *beside])
-    wide = [max(map(len, column)) for column in zip(*lines)]
-    table = '\n'.join('  '.join([first.ljust(wide[0]), *map(str.rjust, rest, wide[1:])]) for first,*rest in lines)
-    return f'{table}\n{result.describe()}'
+    return f'{aligned(lines)}\n{result.describe()}'
 
 def xray_teacher(
     teacher:str,               # a name of one that ships, or a file, as in `open_model`

@@ -56,7 +56,7 @@ def xray_words(
     return '; '.join(words)
 
 # %% ../../nbs/figures/xray.ipynb #1f6894e8
-_ROW, _COLUMN = .34, 1.25     # inches: height of a row; width of a column of numbers
+_ROW, _COLUMN = .34, 1.45     # inches: height of a row; width of a column of numbers
 
 def _check_rows(rows):
     "The names of the generators: the same for each model."

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn, Tensor
 from torch.nn import functional as F
-from ..core.checks import check_number, check_pictures, refused
+from ..core.checks import check_number, check_pictures, check_share, refused
 from ..data import Images, to_bytes
 from ..models import check_models, predict
 from ..augmentor import Augmentor
@@ -165,8 +165,7 @@ class TeacherXray(View):
         group:str='',           # views of one group share the width of the slider
     ):
         named = _check_teachers(models, data)
-        if keeps is not None and check_number('keeps', keeps, above=0) >= 1:
-            raise refused('keeps', keeps, 'numbers between 0 and 1')
+        if keeps is not None: check_share('keeps', keeps)
         check_number('shown', shown, 1, whole=True)
         x = data.subset(min(check_number('images', images, 1, whole=True), len(data))).x
         tried = tried_generators(x, augmentors, seed)
