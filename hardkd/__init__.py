@@ -7,7 +7,7 @@ Each is loaded when it is first asked for, with the module that it stands in; ev
 Import hardkd before torch: threads of torch that wait for each other then sleep instead of spinning, so that a busy
 process beside them does not make a run many times slower. torch reads this once, when it is loaded.
 """
-import os, sys
+import os, signal, sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -115,6 +115,17 @@ def __getattr__(name):
         globals()[name] = value
         return value
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+
+
+def shell():
+    "The command `hardkd`. What is heavy is loaded here, and Ctrl-C in the meantime ends it without a traceback."
+    def stop(*_):
+        os.write(2, b'hardkd: stopped\n')
+        os._exit(130)
+    before = signal.signal(signal.SIGINT, stop)
+    from .cli import main
+    signal.signal(signal.SIGINT, before)
+    return main()
 
 
 def __dir__():

@@ -19,6 +19,8 @@ from .core.seeds import seed_everything, seed_of
 class Augmentor(nn.Module):
     "Makes images from images: `draw` gives the chance in a batch, `forward` does what it says."
     to_be_read = False   # whether a bounded game begins at widths that are read off the teacher
+    mixes = False        # whether an image becomes another's in part, so that its label is no longer right
+    _size:tuple = 28, 28 # height and width of the images that it changed last, pixels
 
     def draw(self,
         n:int,                                # images
@@ -60,6 +62,14 @@ class Augmentor(nn.Module):
         "In words, how far it goes."
         return type(self).__name__
 
+    def size_of(self,
+        x:Tensor|tuple|None,  # (N,C,H,W) images, or their height and width; None: of those that it changed last
+    )->tuple:
+        "Height and width, pixels, for words about widths."
+        size = self._size if x is None else tuple(x.shape[2:]) if isinstance(x, Tensor) else x
+        if len(size) != 2: raise refused('size', size, '(height, width)')
+        return size
+
     def limits(self)->dict:  # name -> width
         "The widest that makes sense for each of its widths that can be set; a width not named cannot be."
         return {}
@@ -88,6 +98,7 @@ def noise_for(
 )->Tensor:                           # (N,k)
     "The images checked, and their noise: as given, or drawn."
     check_images('x', x)
+    augmentor._size = tuple(x.shape[2:])
     if noise is None: return augmentor.draw(len(x), generator).to(x.device)
     shape = (len(x), columns)
     if not isinstance(noise, Tensor):
@@ -169,10 +180,21 @@ class PerImage(Augmentor):
         "The transform of each image under its seed."
         seeds = self.draw(len(x), generator) if noise is None else noise
         made = []
+        if isinstance(self.transform, nn.Module): self.transform.train()    # it makes images to learn from, always
         for image,seed in zip(x, seeds.long().tolist()):
             seed_everything(*seed)
-            made.append(self.transform(image))
-        return check_images('augmentor', torch.stack(made))
+            made.append(self.made_of(image))
+        return torch.stack(made)
+
+    def made_of(self, image:Tensor)->Tensor:   # (C,H,W) in [0,1] -> the same
+        "The transform of an image, or an error that names it."
+        try: made = self.transform(image)
+        except Exception as e:
+            got = f'{type(e).__name__} on an image {(*image.shape,)}: {e}'
+            raise refused('augmentor', got, 'transforms of one image') from e
+        if isinstance(made, Tensor): return made
+        got = f'one that makes {type(made).__name__} of an image'
+        raise refused('augmentor', got, 'those that make a tensor (C,H,W)', TypeError)
 
     def describe(self, x:Tensor|None=None)->str:
         "The transform's own words."

@@ -38,6 +38,7 @@ class BlurAugmentor(Augmentor):
     ):
         super().__init__()
         self.to_be_read = width is None
+        self.start = width
         self.raw_widths = softplus_parameter(.01 if width is None else width, self.names)
 
     def widths(self, x:Tensor|None=None)->dict:   # {'blur': scalar}; x is not looked at
@@ -56,10 +57,9 @@ class BlurAugmentor(Augmentor):
         "What a width of 1 is."
         return dict(blur=(max(size), 'px'))
 
-    def describe(self, x:Tensor|tuple|None=None)->str:   # of images, or of their height and width; None: (28,28)
+    def describe(self, x:Tensor|tuple|None=None)->str:   # of images, or of their height and width; None: as seen last
         "The width in words."
-        size = (28,28) if x is None else tuple(x.shape[2:]) if isinstance(x, Tensor) else x
-        return f"blur up to {self.widths()['blur'].item()*max(size):.2g} px"
+        return f"blur up to {self.widths()['blur'].item()*max(self.size_of(x)):.2g} px"
 
     def draw(self, n:int, generator:torch.Generator|None=None)->Tensor:   # (n,1) in [0,1), on the CPU
         "The chance in a batch: shares of the width."

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 import torch
 from torch import Tensor, nn
-from .core.checks import check_images, check_number, check_share
+from .core.checks import check_images, check_number, check_seed, check_share, refused
 from .core.seeds import seed_of, Stream
-from .models import device_of, predict
+from .outputs import device_of
+from .models import predict
 from .augmentor import Augmentor, learns
 from .compose import Compose
 
@@ -112,6 +113,9 @@ def read_widths(
     seed:int=0,            # of the draws
 )->Reading:
     "Set an augmentor to the widest changes at which a teacher keeps its class: each alone, then all by one factor."
+    check_seed(seed)
+    if not isinstance(augmentor, Augmentor):
+        raise refused('augmentor', type(augmentor).__name__, 'an Augmentor', TypeError)
     keeps = keeps_of(teacher, x) if keeps is None else check_number('keeps', keeps, 0, 1)
     limits = learned_limits(augmentor, isinstance(augmentor, Compose)) or augmentor.limits()
     # a Compose whose draws are hard for a student is read without them
@@ -147,6 +151,7 @@ class Bound(nn.Module):
         self.memory = check_number('memory', memory, 0, 1)
         for name in 'keeps', 'share', 'wins', 'costs': self.register_buffer(name, torch.tensor(math.nan))
         if keeps is not None: self.keeps.fill_(keeps)
+        self.asked = keeps
         self.reading:Reading|None = None
 
     def begin(self,

@@ -6,7 +6,7 @@
 __all__ = ['parser', 'main']
 
 # %% ../nbs/experiments/cli.ipynb #fe5674be
-import argparse, shlex, sys
+import argparse, io, os, shlex, sys
 from collections.abc import Callable, Sequence
 import torch
 import hardkd
@@ -133,15 +133,27 @@ def _worker(command, words)->Callable:
                                        doctor=_work_doctor, xray=xray_teacher)
     return workers[command]
 
+def _unheard(command)->int:
+    "Nobody reads what is printed, as after `| head`: what was written to files is kept."
+    if isinstance(sys.stdout, io.TextIOWrapper):      # else Python complains once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    print(f'hardkd {command}: stopped, nobody reads what it prints', file=sys.stderr)
+    return 1
+
 def main(
     argv:Sequence[str]|None=None,  # words after `hardkd`; the shell's when not given
 )->int:                            # exit code: 0 done, 1 failed, 2 wrong words, 130 stopped by Ctrl-C
     "The shell command `hardkd`."
+    for stream in sys.stdout, sys.stderr:
+        if isinstance(stream, io.TextIOWrapper): stream.reconfigure(errors='replace')    # a shell that knows no ±
     words = sys.argv[1:] if argv is None else list(argv)
     asked = vars(parser().parse_args(words))
     command = asked.pop('command')
     asked['progress'] = not asked.pop('quiet', False)
-    try: answer = _worker(command, words)(**asked)
+    try:
+        answer = _worker(command, words)(**asked)
+        sys.stdout.flush()
+    except BrokenPipeError: return _unheard(command)
     except (ValueError, TypeError, OSError, NotFinite) as e:
         print(f'hardkd {command}: {e}', file=sys.stderr)
         return 1

@@ -16,6 +16,8 @@ from .augmentor import as_augmentor, Augmentor, CanDraw, learns, noise_for
 # %% ../nbs/core/compose.ipynb #dd11b1a7
 class BatchTransform(Augmentor):
     "A transform of a batch with labels, such as torchvision's MixUp and CutMix, as a fixed augmentor without labels."
+    mixes = True
+
     def __init__(self,
         transform:Any,  # (images (N,C,H,W), labels (N,)) -> (images, ...), such as `v2.MixUp(num_classes=10)`
     ):
@@ -100,6 +102,11 @@ class Compose(Augmentor):
         for i,part in enumerate(self.parts, 1):
             for name,unit in part.units(size).items(): units |= {name: unit, f'{i} {name}': unit}
         return units
+
+    @property
+    def mixes(self)->bool:   # type: ignore[override]   # of its parts
+        "Whether a part makes images that are another's in part."
+        return any(p.mixes for p in self.parts)
 
     @property
     def to_be_read(self)->bool:   # type: ignore[override]   # of its parts, not its own

@@ -17,15 +17,17 @@ import numpy as np
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset, TensorDataset
 from torchvision import datasets, transforms
-from .core.checks import check_images, check_labels, check_number, check_one_of, refused
+from .core.checks import check_images, check_labels, check_number, check_one_of, check_sequence, refused
 from .core.assets import add_to_manifest, asset
-from .folders import open_folder, path_of
+from .core.files import path_of
+from .folders import open_folder
 
 # %% ../nbs/01_data.ipynb #4f213823
 def images_from_bytes(
     u8:np.ndarray|Tensor,  # (N,H,W) or (N,H,W,C) bytes, 0 black to 255 full
 )->Tensor:                 # (N,C,H,W) float32 in [0,1]
     "Pictures as files keep them, turned into the floats that every model here takes."
+    if not isinstance(u8, np.ndarray|Tensor): raise refused('u8', type(u8).__name__, 'arrays of bytes', TypeError)
     u8 = torch.as_tensor(u8)
     if u8.dtype != torch.uint8: raise refused('u8', u8.dtype, 'bytes (uint8)', TypeError)
     if u8.ndim not in (3,4): raise refused('u8', f'shape {tuple(u8.shape)}', '(N,H,W) and (N,H,W,C)')
@@ -55,10 +57,11 @@ class Images(TensorDataset):
         classes:Any=None,  # names of the classes; '0', '1', ... up to the largest label when not given
     ):
         check_images('x', x)
-        check_labels('y', y, math.inf if classes is None else len(classes))
+        names = None if classes is None else check_sequence('classes', classes, 'names')
+        check_labels('y', y, math.inf if names is None else len(names))
         if len(x) != len(y): raise refused('y', f'{len(y)} labels for {len(x)} images', 'one for each image')
         super().__init__(x.float(), y.long())
-        self.classes = [str(c) for c in (range(int(y.max())+1) if classes is None else classes)]
+        self.classes = [str(c) for c in (range(int(y.max())+1) if names is None else names)]
 
     @property
     def x(self)->Tensor: return self.tensors[0]
@@ -73,7 +76,10 @@ class Images(TensorDataset):
         if isinstance(index_or_n, (int, np.integer)):
             check_number('index_or_n', index_or_n, 1, len(self), whole=True)
             index_or_n = evenly_spaced(len(self), int(index_or_n))
-        return Images(self.x[index_or_n], self.y[index_or_n], self.classes)
+        try: return Images(self.x[index_or_n], self.y[index_or_n], self.classes)
+        except (IndexError, TypeError, RuntimeError) as e:
+            got = f'{type(index_or_n).__name__} ({e})'
+            raise refused('index_or_n', got, 'a number, or which ones', TypeError) from e
 
     def __repr__(self):
         return f"Images({len(self)} of {'x'.join(map(str, self.x.shape[1:]))}, {len(self.classes)} classes)"
@@ -202,6 +208,8 @@ def in_memory(
 )->Images:                # the classes' names are the dataset's own, if it has any
     "Read a dataset or loader once, into tensors."
     if limit is not None: check_number('limit', limit, 1, whole=True)
+    if isinstance(dataset, dict|Tensor) or not hasattr(dataset, '__getitem__') and not hasattr(dataset, '__iter__'):
+        raise refused('dataset', type(dataset).__name__, 'sets of pairs (image, label), and loaders of them', TypeError)
     named = dataset.dataset if isinstance(dataset, DataLoader) else dataset
     while isinstance(named, Subset): named = named.dataset
     if not isinstance(dataset, DataLoader) and limit is not None and limit < len(dataset):

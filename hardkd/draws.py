@@ -10,7 +10,7 @@ import copy, math
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from .core.checks import check_images, check_number, refused
+from .core.checks import check_images, check_number, check_temperature, check_whole_numbers, refused
 from .models import evaluating
 from .losses import disagreement
 from .augmentor import Augmentor, noise_for, set_softplus, softplus_parameter
@@ -39,9 +39,10 @@ class _LightWidths(Augmentor):
                                       # the teacher allows where a bounded game begins, else 0.05
     ):
         super().__init__()
-        if len(shape) != 3: raise refused('shape', tuple(shape), '(C,H,W)')
-        self.shape = tuple(shape)
+        self.shape = tuple(check_whole_numbers('shape', shape))
+        if len(self.shape) != 3: raise refused('shape', self.shape, '(C,H,W)')
         self.to_be_read = widths is None
+        self.start = widths
         self.raw_widths = softplus_parameter(widths, self.kinds)
 
     def widths(self,
@@ -133,7 +134,7 @@ class HardDraws(Compose):
         invariance_weight:float=.1,   # what the teacher's change of mind costs, >= 0
     ):
         super().__init__(*parts)
-        self.step, self.temperature = check_number('step', step, 0), check_number('temperature', temperature, above=0)
+        self.step, self.temperature = check_number('step', step, 0), check_temperature(temperature)
         self.invariance_weight = check_number('invariance_weight', invariance_weight, 0)
         _check_module('student', student)
         if teacher is not None: _check_module('teacher', teacher, 'torch.nn.Module, or None')

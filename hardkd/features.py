@@ -9,7 +9,8 @@ __all__ = ['all_features', 'ridge_map', 'principal_plane']
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from .models import device_of, evaluating, logits_and_features
+from .outputs import device_of
+from .models import evaluating, logits_and_features
 
 # %% ../nbs/core/features.ipynb #8392b2db
 def all_features(

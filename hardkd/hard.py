@@ -14,7 +14,7 @@ import torch
 from accelerate.utils import extract_model_from_parallel, reduce
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
-from .core.checks import check_number, refused
+from .core.checks import check_number, check_temperature, refused
 from .data import Images
 from .losses import disagreement
 from .augmentor import as_augmentor, learns
@@ -32,6 +32,7 @@ def hardness(
     invariance_weight:float=1.,   # how much the teacher's change of mind costs, >= 0
 )->Tensor:                        # (N,) what the augmentor climbs, nats times temperature²
     "Teacher and student disagree on the hard image, the teacher does not change its mind (HARD, arXiv 2305.14890v2)."
+    check_number('invariance_weight', invariance_weight, 0, 1e6)
     between = disagreement(student_hard_logits, teacher_hard_logits, temperature)
     teacher_change = disagreement(teacher_hard_logits, teacher_logits, temperature)
     return between - invariance_weight*teacher_change
@@ -45,7 +46,8 @@ def student_sensitivity(
     temperature:float=4.,         # softens all, > 0
     invariance_weight:float=1.,   # how much the teacher's change of mind costs, >= 0
 )->Tensor:                        # (N,) what the augmentor climbs, nats times temperature²
-    "Like `hardness`, but what counts is that the *student* changes its mind, while the teacher does not."
+    "As `hardness`, but what counts is that the *student* changes its mind, while the teacher does not."
+    check_number('invariance_weight', invariance_weight, 0, 1e6)
     student_change = disagreement(student_hard_logits, student_logits, temperature)
     teacher_change = disagreement(teacher_hard_logits, teacher_logits, temperature)
     return student_change - invariance_weight*teacher_change
@@ -77,7 +79,7 @@ class AugmentorLoss(Loss):
         self.teacher = teacher
         self.student = student
         self.objective = objective
-        self.temperature = check_number('temperature', temperature, above=0)
+        self.temperature = check_temperature(temperature)
         self.invariance_weight = check_number('invariance_weight', invariance_weight, 0)
         self.wishes = _wishes(objective)
 

@@ -8,11 +8,13 @@ __all__ = ['contrastive_loss', 'icd_terms', 'invariance_penalty', 'ICDLoss', 'IC
 # %% ../nbs/11_icd.ipynb #c6232163
 import torch
 import torch.nn.functional as F
-from accelerate.utils import gather
+from accelerate.utils import extract_model_from_parallel, gather
 from torch import Tensor, nn
 from torch.distributed import is_available, is_initialized
-from .core.checks import check_images, check_number, refused
-from .models import device_of, evaluating, last_linear, pooled, captured
+from .core.checks import check_flag, check_images, check_model, check_number, check_seed, refused
+from .outputs import feature_axis
+from .outputs import device_of
+from .models import captured, check_answers, evaluating, last_linear, pooled
 from .shift import shifted_views
 from .players import Term
 
@@ -86,8 +88,8 @@ class _OneSpace(nn.Module):
     def __init__(self, student_dim, teacher_dim, dim, gather):
         super().__init__()
         sizes = dict(student_dim=student_dim, teacher_dim=teacher_dim, dim=dim)
-        for name,v in sizes.items(): check_number(name, v, 1, whole=True)
-        self.gather = bool(gather)
+        for name,v in sizes.items(): check_number(name, v, 1, 10**6, whole=True)
+        self.gather = check_flag('gather', gather)
         self.student_projection, self.teacher_projection = nn.Linear(student_dim, dim), nn.Linear(teacher_dim, dim)
         self.log_scale = nn.Parameter(torch.tensor(1.))
         self.bias = nn.Parameter(torch.tensor(0.))         # as published; it has no effect
@@ -145,24 +147,30 @@ class ICDLoss(_OneSpace):
 
 # %% ../nbs/11_icd.ipynb #6bda71ed
 def _place(name, model, x, layer):
-    "Where to look in a model (path, 0 what goes in or 1 what comes out), and how wide it is there."
+    "Where to look in a model (path, 0 what goes in or 1 what comes out, axis), and how wide it is there."
+    check_model(name, model)
+    model = extract_model_from_parallel(model)
+    check_answers(name, model, x)
+    x = x.to(device_of(model))
     with evaluating(model):
         if layer is None:
             path, features, _ = last_linear(model, x)
-            return path, 0, pooled(features, path).shape[1]
+            return path, 0, -1, features.shape[-1]
         with captured(model, [layer]) as seen: model(x)
-    if layer not in seen: raise refused(name, f'{layer!r}, which was not called', 'modules that are called')
-    return layer, 1, pooled(seen[layer][1], layer).shape[1]
+    if layer not in seen: raise refused(f'{name}_layer', f'{layer!r}, which was not called', 'modules that are called')
+    features = seen[layer][1]
+    axis = feature_axis(features, len(x), model.get_submodule(layer), model, layer)
+    return layer, 1, axis, features.shape[axis]
 
+# %% ../nbs/11_icd.ipynb #c87955c4
 class _TermOnFeatures(Term):
     "Where the features of both models are, and where they lie in the space of a loss, `icd`."
     icd:ICDLoss
 
     def _features(self, student_seen, teacher_seen):
         "(N,D) of each, from what was seen in a pass."
-        (student_path, student_side), (teacher_path, teacher_side) = self.student_place, self.teacher_place
-        return (pooled(student_seen[student_path][student_side], student_path),
-                pooled(teacher_seen[teacher_path][teacher_side], teacher_path))
+        def features(seen, path, side, axis): return pooled(seen[path][side], axis)
+        return features(student_seen, *self.student_place), features(teacher_seen, *self.teacher_place)
 
     def embed(self,
         teacher:nn.Module,      # the one it was made for
@@ -171,6 +179,7 @@ class _TermOnFeatures(Term):
     )->tuple[Tensor,...]:       # student's and teacher's (N,dim), rows of length 1
         "Where both put these images in the common space, in `eval()`, without gradients."
         x = check_images('x', x).to(device_of(student))
+        teacher, student = map(extract_model_from_parallel, (teacher, student))
         with (evaluating(teacher, student), captured(student, self.student_layers) as student_seen,
               captured(teacher, self.teacher_layers) as teacher_seen):
             student(x)
@@ -205,11 +214,11 @@ class ICDTerm(_TermOnFeatures):
         x = check_images('x', x)[:2]
         self.icd_weight = check_number('icd_weight', icd_weight, above=0)
         self.crossed, self.spare_classes = bool(crossed), bool(spare_classes)
-        *self.teacher_place, teacher_dim = _place('teacher_layer', teacher, x.to(device_of(teacher)), teacher_layer)
-        *self.student_place, student_dim = _place('student_layer', student, x.to(device_of(student)), student_layer)
+        *self.teacher_place, teacher_dim = _place('teacher', teacher, x, teacher_layer)
+        *self.student_place, student_dim = _place('student', student, x, student_layer)
         self.teacher_layers, self.student_layers = self.teacher_place[:1], self.student_place[:1]
         with torch.random.fork_rng():
-            torch.manual_seed(check_number('seed', seed, 0, whole=True))
+            torch.manual_seed(check_seed(seed))
             self.icd = ICDLoss(student_dim, teacher_dim, dim, invariance_weight, gather)
 
     def forward(self, student_seen, teacher_seen, batch):

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from .core.checks import check_number, check_same_shape, refused
+from .core.checks import check_same_shape, check_temperature, refused
 
 # %% ../nbs/03_losses.ipynb #98b7db47
 def log_soften(
@@ -19,10 +19,11 @@ def log_soften(
     temperature:float,  # divides the logits, > 0, no unit
 )->Tensor:              # (N,K) logarithms of probabilities
     "Log-probabilities of softened logits, in at least 32 bits whatever the precision of the run."
-    if not isinstance(logits, Tensor): raise refused(name, type(logits).__name__, 'tensors (N,K)', TypeError)
+    if not isinstance(logits, Tensor) or logits.is_complex():
+        raise refused(name, getattr(logits, 'dtype', type(logits).__name__), 'tensors (N,K) of real numbers', TypeError)
     if logits.ndim != 2 or len(logits) < 1 or logits.shape[1] < 2:
         raise refused(name, f'shape {tuple(logits.shape)}', '(N,K) with N >= 1 images and K >= 2 classes')
-    check_number('temperature', temperature, above=0)
+    check_temperature(temperature)
     return F.log_softmax(logits.to(torch.promote_types(logits.dtype, torch.float32))/temperature, dim=1)
 
 def soften(

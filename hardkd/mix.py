@@ -16,6 +16,8 @@ from .augmentor import Augmentor, noise_for
 # %% ../nbs/08_mix.ipynb #8b1b4518
 class _Pairs(Augmentor):
     "Who mixes with whom: the chance of a batch is a column that orders it, and one for each patch of g x g."
+    mixes = True
+
     def __init__(self,
         patches:int,  # g
     ):
@@ -67,11 +69,12 @@ class _Shares(_Pairs):
         spread:float=6.,   # how far chance moves a patch's logit at the start, > 0, at most 30; learned
     ):
         super().__init__(patches)
-        for name,v in dict(channels=channels, hidden=hidden).items(): check_number(name, v, 1, whole=True)
+        for name,v in dict(channels=channels, hidden=hidden).items(): check_number(name, v, 1, 10**6, whole=True)
+        self.start, self.spread = start, spread
         self.to_be_read = start is None
         start = .02 if start is None else start
         check_share('start', start)
-        check_number('spread', spread, 0, 30, above=0)
+        check_number('spread', spread, high=30, above=1e-3)
         self.channels = channels
         self.look = nn.Sequential(nn.Conv2d(3*channels, hidden, 3, 2, 1), nn.GELU(),
                                   nn.Conv2d(hidden, hidden, 3, 2, 1), nn.GELU(), nn.Conv2d(hidden, 1, 1))

@@ -11,7 +11,9 @@ from collections.abc import Iterable
 from typing import Any
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 from .core.checks import check_number, refused
+from .checkpoint import described, facts
 from .data import Images
 from .run import Batch
 
@@ -81,6 +83,15 @@ def _learning(module): return [p for p in module.parameters() if p.requires_grad
 class _Kept:
     "What a checkpoint keeps of a player."
     _parts = 'module', 'loss_module', 'optimiser', 'schedule'
+    name:str
+    module:nn.Module
+    loss:Any
+    loss_module:nn.Module
+    learning:list
+    optimiser:torch.optim.Optimizer
+    make_schedule:Any
+    schedule:Any
+    steps:int
 
     def state_dict(self)->dict:
         "The state of each part, and how many steps were taken."
@@ -90,6 +101,15 @@ class _Kept:
         "Be again what `state_dict` kept."
         for name in self._parts: vars(self)[name].load_state_dict(state[name])
         self.steps = state['steps']
+
+    def settings(self)->dict:   # name → what it is
+        "What must be the same for a run to go on where it stopped."
+        groups = [{name: v for name,v in group.items() if name != 'params'} for group in self.optimiser.param_groups]
+        learned = sum(t.numel() for t in self.learning)
+        return {self.name: f'{described(self.module)}\nwith {learned} numbers that learn',
+                f"{self.name}'s loss": {'kind': type(self.loss).__name__} | facts(self.loss) | facts(self.loss_module),
+                f"{self.name}'s optimiser": f'{type(self.optimiser).__name__} {described(groups)}',
+                f"{self.name}'s schedule": f'{described(self.make_schedule)} {facts(self.schedule)}'}
 
 # %% ../nbs/core/players.ipynb #07ffbe2f
 class Player(_Kept):
@@ -105,6 +125,10 @@ class Player(_Kept):
         if not isinstance(module, nn.Module): raise refused(name, type(module).__name__, 'torch.nn.Module', TypeError)
         if not callable(optimiser):
             raise refused('optimiser', type(optimiser).__name__, 'functions of the parameters', TypeError)
+        if not (schedule is None or callable(schedule)):
+            raise refused('schedule', repr(schedule), 'functions of an optimiser and a number of steps', TypeError)
+        if any(map(is_lazy, module.parameters())):
+            raise refused(name, 'a lazy model', 'models that have seen an image: model(x[:1])')
         if not _learning(module): raise refused(name, 'a module without a parameter that learns', 'modules with one')
         self.name = name
         self.module = module
@@ -128,9 +152,12 @@ class Player(_Kept):
 
     def join(self, accelerator:Any, steps:int)->None:
         "Get ready for so many steps: on the device, shared between processes, with a schedule."
-        self.schedule = self.make_schedule(self.optimiser, steps)
-        if isinstance(self.schedule, torch.optim.lr_scheduler.ReduceLROnPlateau):
-            raise refused('schedule', 'ReduceLROnPlateau', 'those that hang on the number of steps alone')
+        allowed = 'those that hang on the number of steps alone: schedule(optimiser, steps)'
+        try: self.schedule = self.make_schedule(self.optimiser, steps)
+        except TypeError as e:
+            raise refused('schedule', f'{type(self.make_schedule).__name__}: {e}', allowed, TypeError) from e
+        if isinstance(self.schedule, torch.optim.lr_scheduler.ReduceLROnPlateau) or not hasattr(self.schedule, 'step'):
+            raise refused('schedule', type(self.schedule).__name__, allowed)
         self.loss_module.to(accelerator.device)
         self.net, self.stepper = accelerator.prepare(self.module, self.optimiser)
 
@@ -149,7 +176,8 @@ class Referee:
         self.high = self.low if high is None else check_number('high', high, low)
         self.student_cap = check_number('student_cap', student_cap, 1, whole=True)
         self.augmentor_cap = check_number('augmentor_cap', augmentor_cap, 1, whole=True)
-        self.warmup = check_number('warmup', warmup, 0, whole=warmup >= 1)
+        self.warmup = check_number('warmup', warmup, 0)
+        if warmup >= 1: check_number('warmup', warmup, whole=True)
         self.memory = check_number('memory', memory, 0, 1)
         self.state:dict = dict(player='student', in_a_row=0, turns=0, disagreement=None)
         self.begin(0)

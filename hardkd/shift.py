@@ -13,9 +13,10 @@ from itertools import product
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from .core.checks import check_images, check_number, refused
+from .core.checks import check_array, check_images, check_model, check_number, check_seed, refused
 from .data import Images
-from .models import device_of, evaluating
+from .outputs import asking, device_of
+from .models import check_answers, evaluating
 
 # %% ../nbs/05_shift.ipynb #656403bd
 def shift_batch(
@@ -51,7 +52,7 @@ def equivariance_error(
 )->float:               # 0: moving the image just moves the maps; about 1.4: the two have nothing to do with each other
     "How far features(shift x) is from shift features(x), relative to its size; what moved in or out does not count."
     check_images('x', x)
-    with torch.no_grad():
+    with torch.no_grad(), asking('features', features, x):
         maps = features(x)
         maps_of_moved = features(shift_batch(x, dx, dy))
     _check_maps(maps, x)
@@ -92,9 +93,10 @@ def invariance_error(
 )->float:              # 0: the outputs do not notice; relative to their size
     "How far outputs(shift x) is from outputs(x)."
     check_images('x', x)
-    with torch.no_grad():
+    with torch.no_grad(), asking('outputs', outputs, x):
         unmoved = outputs(x)
         moved = outputs(shift_batch(x, dx, dy))
+    for made in unmoved, moved: check_array('outputs', made, (1, 2, 3, 4))
     return _relative(moved, unmoved)
 
 # %% ../nbs/05_shift.ipynb #83d40d47
@@ -125,7 +127,9 @@ def shift_map(
     batch_size:int=100,  # images at a time; small batches stay in the processor's cache
 )->Tensor:               # (2m+1,2m+1) means; row = dy + m (down), column = dx + m (right)
     "How good a model is at every shift of the images."
+    check_model('model', model)
     if not isinstance(data, Images): raise refused('data', type(data).__name__, 'Images', TypeError)
+    check_answers('model', model, data.x)
     check_number('max_shift', max_shift, 0, min(data.x.shape[-2:])-1, whole=True)
     check_number('batch_size', batch_size, 1, whole=True)
     device = device_of(model)
@@ -166,7 +170,7 @@ def translate(
     "MNIST-C's `translate`, severity 3 (Mu & Gilmer 2019, arXiv 1906.02337v1): ±3 pixels on both axes, signs at random."
     if not isinstance(data, Images): raise refused('data', type(data).__name__, 'Images', TypeError)
     check_number('pixels', pixels, 0, whole=True)
-    check_number('seed', seed, 0, whole=True)
+    check_seed(seed)
     corner = torch.randint(4, (len(data),), generator=torch.Generator().manual_seed(seed))
     x = data.x.clone()
     for i,(sx,sy) in enumerate(((-1,-1), (1,-1), (-1,1), (1,1))):

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from .core.checks import check_images, check_number, check_one_of, check_shape, refused
-from .augmentor import Augmentor, set_softplus, softplus_parameter
+from .core.checks import check_images, check_number, check_one_of, check_sequence, check_shape, refused
+from .augmentor import Augmentor, noise_for, set_softplus, softplus_parameter
 
 # %% ../nbs/06_spatial.ipynb #8045a0db
 def affine_places(
@@ -107,10 +107,12 @@ class _WarpWidths(Augmentor):
         generators:Iterable=tuple(GENERATORS),  # which take part
     ):
         super().__init__()
-        self.generators = tuple(check_one_of('generators', g, GENERATORS) for g in generators)
+        names = check_sequence('generators', generators, 'names')
+        self.generators = tuple(check_one_of('generators', g, GENERATORS) for g in names)
         if len(set(self.generators)) < len(self.generators) or not self.generators:
             raise refused('generators', self.generators, f"one or more of {', '.join(GENERATORS)}, each once")
         self.to_be_read = widths is None
+        self.start = widths
         self.raw_widths = softplus_parameter(widths, self.generators)
 
     def widths(self, x:Tensor|None=None)->dict:  # {generator: scalar}; x is not looked at
@@ -129,15 +131,14 @@ class _WarpWidths(Augmentor):
         "What a width of 1 is."
         return {g: generator_units(size)[g] for g in self.generators}
 
-    def describe(self, x:Tensor|tuple|None=None)->str:  # of images, or of their height and width; None: (28,28)
+    def describe(self, x:Tensor|tuple|None=None)->str:  # of images, or of their height and width; None: as seen last
         "The widths in words: pixels, degrees, per cent."
-        return ', '.join(_in_words(g, width.item(), x) for g,width in self.widths().items())
+        size = self.size_of(x)
+        return ', '.join(_in_words(g, width.item(), size) for g,width in self.widths().items())
 
 # %% ../nbs/06_spatial.ipynb #bd46e638
-def _in_words(generator, width, x):
-    "Such as 'tx ±2.5 px', for images `x` or their size."
-    size = (28,28) if x is None else tuple(x.shape[2:]) if isinstance(x, Tensor) else x
-    if len(size) != 2: raise refused('size', size, '(height, width)')
+def _in_words(generator, width, size):
+    "Such as 'tx ±2.5 px', for images of this size."
     number, unit = to_units(generator, width, size)
     return f"{generator} ±{number:.1f}{' px' if unit == 'px' else unit}"
 
@@ -162,7 +163,5 @@ class SpatialAugmentor(_WarpWidths):
 
     def forward(self, x:Tensor, noise:Tensor|None=None, generator:torch.Generator|None=None)->Tensor:
         "Warp each image by its own row of noise (N,G): content moves right, down, clockwise where that is above 0."
-        check_images('x', x)
-        noise = self.draw(len(x), generator) if noise is None else noise
-        check_shape('noise', noise, (len(x), len(self.generators)))
+        noise = noise_for(self, x, noise, generator, len(self.generators))
         return _warp(x, self.motions(noise, x.shape[2:]))

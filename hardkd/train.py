@@ -16,23 +16,25 @@ from accelerate.utils import broadcast, extract_model_from_parallel
 from torch import nn
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
-from .core.checks import check_number, refused
+from .core.checks import check_flag, check_number, check_temperature, refused
 from .core.seeds import keep_random_state
 from .data import Images
 from .models import captured
 from .losses import disagreement
-from .augmentor import learns
+from .augmentor import as_augmentor, learns
 from .run import Batch, NotFinite, Run
 from .players import Loss, Player, Referee
-from .batches import accelerated, stop_on_ctrl_c
-from .contract import check_keywords, check_parts
+from .batches import accelerated, only_run, stop_on_ctrl_c
+from .contract import check_keywords, check_parts, check_term
 from .session import Session
 
 # %% ../nbs/04_train.ipynb #64eb5180
-def _checked_term(term, teacher):
-    if not isinstance(term, nn.Module|None): raise refused('term', type(term).__name__, 'torch.nn.Module', TypeError)
-    if term is not None and teacher is None: raise refused('term', 'one without a teacher', 'None without a teacher')
-    return term
+def _labelled(augmentor, is_taught):
+    "Which views have a label: a mixture has none, and then somebody must say what it shows."
+    if augmentor is None or not as_augmentor(augmentor).mixes: return slice(None)
+    if is_taught: return slice(1)
+    got = f'{type(augmentor).__name__}, which mixes images, with labels alone'
+    raise refused('augmentor', got, 'those that keep the class, or a teacher to say what a mixture is')
 
 def _views(batch, augmentor):
     "The images as they are and, with an augmentor, as it makes them."
@@ -74,12 +76,13 @@ class StudentLoss(Loss):
     ):
         self.teacher = teacher
         self.augmentor = augmentor
-        self.term = _checked_term(term, teacher)
-        self.temperature = check_number('temperature', temperature, above=0)
-        self.kd_weight = 0. if teacher is None else check_number('kd_weight', kd_weight, 0)
-        self.label_weight = check_number('label_weight', label_weight, 0)
+        self.term = check_term(term, teacher)
+        self.temperature = check_temperature(temperature)
+        self.kd_weight = 0. if teacher is None else check_number('kd_weight', kd_weight, 0, 1e6)
+        self.label_weight = check_number('label_weight', label_weight, 0, 1e6)
         if not self.kd_weight + self.label_weight and term is None:
             raise refused('kd_weight, label_weight', 'nothing to learn from', 'at least one > 0')
+        self.labelled = _labelled(augmentor, bool(self.kd_weight) or term is not None)
 
     def __call__(self, student:nn.Module, batch:Batch)->tuple:
         views = _views(batch, self.augmentor)
@@ -92,7 +95,7 @@ class StudentLoss(Loss):
             noted |= by_name
             if self.kd_weight: loss = self.kd_weight*sum(parts)/len(parts)
         if self.label_weight:
-            labels = _labelling(student_logits, batch.y)
+            labels = _labelling(student_logits[self.labelled], batch.y)
             noted['labels'] = labels.detach()
             loss = loss + self.label_weight*labels
         if self.term:
@@ -120,7 +123,7 @@ def take_turn(
     for p in player.learning_along:
         if p.grad is not None: p.grad = accelerator.reduce(p.grad, 'mean')
     player.stepper.step()
-    player.schedule.step()
+    if not player.stepper.step_was_skipped: player.schedule.step()     # skipped where 16 bits overflowed
     player.steps += 1
     for statistics in player.module.buffers(): broadcast(statistics)    # BatchNorm's, to all processes
     player.holds.saw(terms)
@@ -145,9 +148,9 @@ def _turns(session, interrupted, path, every, progress):
             if player is student:
                 bar.set_postfix({k: f'{terms[k]:.3f}' for k in ('loss','accuracy') if k in terms}, refresh=False)
                 bar.update(session.size)
-            if path and len(run.history) % every == 0: session.save(path)
+            if path is not None and len(run.history) % every == 0: session.save(path)
     if student.steps >= session.goal: session.record(last=True)
-    if path: session.save(path)
+    if path is not None: session.save(path)
 
 # %% ../nbs/04_train.ipynb #81086210
 def play(
@@ -169,20 +172,21 @@ def play(
     "The one loop: ask the referee, take the turn, note it down."
     for name,value,low in (('batch_size',batch_size,1), ('seed',seed,0), ('checkpoint_every',checkpoint_every,1)):
         check_number(name, value, low, whole=True)
-    check_number('epochs', epochs, above=0)
+    check_number('epochs', epochs, high=1e6, above=0)
+    check_flag('progress', progress)
     if not isinstance(referee, Referee|None):
         raise refused('referee', type(referee).__name__, 'a Referee', TypeError)
     check_parts(players, data, trace)
-    path = checkpoint or resume
-    with (torch.enable_grad(), accelerated(precision) as accelerator, keep_random_state(accelerator.device),
-          stop_on_ctrl_c() as asked):
+    path = resume if checkpoint is None else checkpoint
+    with (only_run(), torch.inference_mode(False), torch.enable_grad(), accelerated(precision) as accelerator,
+          keep_random_state(accelerator.device), stop_on_ctrl_c() as asked):
         session = Session(accelerator, players, data, teacher, referee or Referee(), epochs, batch_size, seed, trace)
         with session.ready():
-            if resume: session.load(resume)
-            if path: session.save(path)         # now, so that a bad path is found before the work
+            if resume is not None: session.load(resume)
+            if path is not None: session.save(path, proof=True)    # now: what goes wrong is found before the work
             if not session.run.history:
                 session.begin()
-                if path: session.save(path)
+                if path is not None: session.save(path)
             try: _turns(session, asked, path, checkpoint_every, progress and accelerator.is_main_process)
             except NotFinite as error: raise session.explained(error, path)
             except Exception as error:      # such as of a file that cannot be read

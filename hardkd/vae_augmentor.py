@@ -11,10 +11,11 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from .core.checks import check_number, check_one_of, refused
+from .core.checks import check_number, check_one_of, check_seed, refused
 from .augmentor import Augmentor, inverse_softplus, noise_for
 from .data import to_bytes
-from .models import device_of, evaluating
+from .outputs import device_of
+from .models import evaluating
 from .vae import HierarchicalVAE, reparameterise
 
 # %% ../nbs/core/vae_augmentor.ipynb #c10c0007
@@ -54,6 +55,7 @@ class VAEAugmentor(Augmentor):
     ):
         super().__init__()
         if not isinstance(vae, HierarchicalVAE): raise refused('vae', type(vae).__name__, 'HierarchicalVAE', TypeError)
+        self.start = spread
         self.to_be_read = spread is None
         spread = .05 if spread is None else check_number('spread', spread, above=0)
         self.reach = check_number('reach', reach, above=spread)
@@ -205,7 +207,7 @@ def record_levels(
     seed:int,                     # of the random directions, >= 0
 )->tuple[dict,Tensor]:            # name → bytes (n,...,C,H,W); (n,L) length of the learned moves, root mean square sd
     "Images as they are, and drawn again: moved along what was learned, moved at random, with levels of each other."
-    check_number('seed', seed, 0, whole=True)
+    check_seed(seed)
     L, length, pictures = len(vae.names), torch.zeros(len(x), len(vae.names)), dict(original=to_bytes(x))
     with evaluating(*filter(None, (vae, augmentor))):
         seen, drawn = vae.encode(x.to(device_of(vae))), _random_moves(vae, len(x), seed)

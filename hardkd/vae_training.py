@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 from .core.checks import check_number, refused
 from .core.seeds import Stream, seed_of
 from .data import Images
-from .models import device_of
+from .outputs import device_of
 from .run import NotFinite
 from .vae import HierarchicalVAE
 

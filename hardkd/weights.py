@@ -10,10 +10,11 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from safetensors.torch import load_file, save
+import torch
 from torch import nn
-from .core.checks import check_one_of, refused
+from .core.checks import check_model, check_one_of, check_seed, check_text, refused
 from .core.assets import add_to_manifest, asset, read_manifest
-from .folders import path_of
+from .core.files import path_of, write_whole
 from .models import FACTORIES
 
 # %% ../nbs/core/weights.ipynb #2b47509f
@@ -29,6 +30,20 @@ def maker(
     return getattr(module, _FUNCTIONS.get(name, name))
 
 # %% ../nbs/core/weights.ipynb #b5773fa5
+def _check_fit(state, make, arguments, name):
+    "An error unless a model of these arguments has these weights: found without memory for them."
+    try:
+        with torch.device('meta'): empty = make(**arguments)
+    except (TypeError, ValueError, RuntimeError) as e:
+        raise refused('arguments', f'{arguments} ({e})', f'those of {name}') from e
+    wanted = {key: tuple(v.shape) for key,v in empty.state_dict().items()}
+    got = {key: tuple(v.shape) for key,v in state.items()}
+    odd = [key for key in {**wanted, **got} if got.get(key) != wanted.get(key)]
+    if odd:
+        key = odd[0]
+        misfit = f'weights that do not fit ({key} of shape {got.get(key)})'
+        raise refused('model', misfit, f'{wanted.get(key)}, as in what {name} makes')
+
 def _stored(model, half):
     "A model's weights as the file will hold them, or an error when one of them is not finite."
     state = {k: (v.half() if half and v.is_floating_point() else v).cpu().contiguous()
@@ -40,24 +55,39 @@ def _stored(model, half):
 def save_pretrained(
     model:nn.Module,           # one that `factory(**arguments)` makes
     path:str|Path,             # the .safetensors file to write; its folder's manifest gets a line
-    factory:str,               # name of the function that makes the model, e.g. 'mlp'
+    factory:str|None,          # name of the function that makes the model, e.g. 'mlp'; None: one of your own
     recipe:str,                # the command that trains it again
-    seed:int,                  # of the training
+    seed:int|None,             # of the training; None: not known
     half:bool=False,           # store 16-bit floats
     arguments:dict|None=None,  # of the factory, where they are not the default, e.g. dict(dropout=0.1)
+    licence:str='not stated',  # of the weights, SPDX name
+    source:str='not stated',   # what they were trained on
     **more,                    # into the manifest: metrics
 )->dict:                       # the manifest's line
-    "Write weights as safetensors, and in the manifest what they are."
-    make, path = maker(factory), path_of(path)
+    "Write weights as safetensors, and in the manifest what they are; folders are made."
+    check_model('model', model)
+    check_text('recipe', recipe)
+    if seed is not None: check_seed(seed)
+    path = path_of(path)
     if path.suffix != '.safetensors': raise refused('path', repr(str(path)), 'names that end in .safetensors')
     state = _stored(model, half)
-    try: make(**arguments or {}).load_state_dict(state)
-    except RuntimeError as e: raise refused('model', f'weights that do not fit ({e})', f'what {factory!r} makes')
-    path.write_bytes(save(state))
+    if factory is not None: _check_fit(state, maker(factory), arguments or {}, repr(factory))
+    if (path.parent/'manifest.json').exists(): read_manifest(path.parent)      # an error before anything is written
+    write_whole(path, save(state))
     more = dict(factory=factory) | more | (dict(arguments=arguments) if arguments else {})
-    return add_to_manifest(path, recipe, 'Apache-2.0', 'trained on MNIST by the recipe', seed, **more)
+    return add_to_manifest(path, recipe, licence, source, seed, **more)
 
 # %% ../nbs/core/weights.ipynb #a674056d
+def _read(path):
+    "The weights of a file; an error where they cannot be read, or are no numbers."
+    try: state = load_file(path)
+    except Exception as e:
+        raise refused('name', f'{path.stem!r}, whose file cannot be read ({e})', 'safetensors') from e
+    bad = [k for k,v in state.items() if not v.isfinite().all()]
+    if bad:
+        raise refused('name', f"{path.stem!r} with values that are not finite in {', '.join(bad)}", 'finite weights')
+    return state
+
 def pretrained_names(
     folder:str|Path|None=None,  # where the files lie; hardkd's own assets when not given
 )->list[str]:
@@ -67,11 +97,24 @@ def pretrained_names(
 def pretrained(
     name:str,                   # one of `pretrained_names()`
     folder:str|Path|None=None,  # where the files lie; hardkd's own assets when not given
+    model:nn.Module|None=None,  # that takes the weights; None: made as the manifest says
 )->nn.Module:                   # in `eval()`; its line of the manifest is `model.manifest`
-    "A shipped model, its file checked against the manifest."
+    "A model whose weights were saved, its file checked against the manifest before anything is made of it."
     check_one_of('name', name, pretrained_names(folder))
     line = read_manifest(folder)[f'{name}.safetensors']
-    model = maker(line['factory'])(**line.get('arguments', {}))
-    model.load_state_dict(load_file(asset(f'{name}.safetensors', folder)))
+    state = _read(asset(f'{name}.safetensors', folder))
+    factory, arguments = line.get('factory'), line.get('arguments', {})
+    if not isinstance(arguments, dict):
+        raise refused('folder', f'arguments {arguments!r} of {name!r}', 'names and values')
+    if model is not None: check_model('model', model)
+    else:
+        if factory is None:
+            raise refused('model', 'None', f'the model that {name!r} are weights of: hardkd cannot make it')
+        make = maker(factory)
+        _check_fit(state, make, arguments, f'{factory!r} with {arguments}')
+        model = make(**arguments)
+    try: model.load_state_dict(state)
+    except RuntimeError as e:
+        raise refused('model', f'{type(model).__name__} ({e})', f'what {name!r} are weights of') from e
     model.manifest = line
     return model.eval()

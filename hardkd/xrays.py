@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 import copy, torch
 from torch import Tensor, nn
-from .core.checks import check_images, check_number, check_share, refused
+from .core.checks import check_images, check_number, check_seed, check_share, refused
 from .core.seeds import seed_of, Stream
 from .data import evenly_spaced, Images, in_memory
-from .models import check_models, predict
+from .models import check_answers, check_models, predict
 from .augmentor import Augmentor
 from .weights import pretrained
 from .compose import Compose
@@ -231,6 +231,9 @@ def xray(
 )->Xray:
     "What does this teacher ignore? For each generator the widest motion at which it keeps its class."
     x = _some('data', data, images)
+    check_answers('teacher', teacher, x)
+    if reference is not None: check_models(teacher, reference, x)
     if keeps is not None: check_share('keeps', keeps)
+    check_seed(seed)
     return xrays(dict(teacher=teacher), x, reference, augmentors, keeps, seed)['teacher']
 

@@ -321,6 +321,39 @@ def test_resume_goes_on(shown, tmp_path):
     assert numbers(result['rows']) == numbers(shown.result['rows']) and result['widths'] == shown.result['widths']
 
 
+def test_ctrl_c_while_torch_is_loaded():
+    code = 'import sys, hardkd; sys.argv = ["hardkd", "doctor"]; print("on its way", flush=True); sys.exit(hardkd.shell())'
+    process = subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
+    assert process.stdout.readline() == 'on its way\n'
+    time.sleep(.3)                                          # torch takes seconds
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=120)[1] == 'hardkd: stopped\n' and process.returncode == 130
+
+
+def test_a_shell_that_knows_no_signs_and_a_reader_that_leaves():
+    "ASCII alone, and nobody at the other end of the pipe: a sentence and a code, no traceback."
+    words = [sys.executable, '-c', 'import sys, hardkd; sys.exit(hardkd.shell())', 'xray', 'shift_cnn', '--images', '20']
+    env = os.environ | {'PYTHONIOENCODING': 'ascii', 'OMP_NUM_THREADS': '1'}
+    done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and 'px' in done.stdout and done.stderr == ''
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(words, env=env, stdout=write, stderr=subprocess.PIPE, text=True, timeout=120)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (1, 'hardkd xray: stopped, nobody reads what it prints\n')
+
+
+FOREIGN = {'no record': '{"a": 1}', 'a list': '[1, 2]', 'no JSON': 'hello', 'nothing': '', 'rows without names': '{"leaders": [], "updates": {"KD": [1]}}'}
+
+
+@pytest.mark.parametrize('content', FOREIGN.values(), ids=FOREIGN)
+def test_a_record_of_something_else(content, tmp_path):
+    (tmp_path/'record.json').write_text(content)
+    said = say('augment', '--like', tmp_path/'record.json', '--images', 64, '--out', tmp_path/'out', '--quiet')
+    assert said.code == 1 and said.err.startswith('hardkd augment: like: got') and said.err.count('\n') == 1
+
+
 def test_without_resume_nothing_is_kept(tmp_path, monkeypatch):
     Counted(monkeypatch, stop=6)
     assert say('demo', '--out', tmp_path, '--epochs', 1, '--quiet').code == 130
@@ -413,7 +446,6 @@ def test_bad_files_are_named(tmp_path):
     assert say(*words, '--teacher', 'mlp').code == 0
     path = tmp_path/'mlp.safetensors'
     path.write_bytes(path.read_bytes()[:-1] + b'?')
-    hardkd.core.assets.asset.cache_clear()
     said = say(*words, '--teacher', 'mlp')
     assert said.code == 1 and 'sha256' in said.err and said.err.count('\n') == 1
 

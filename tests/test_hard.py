@@ -8,7 +8,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 from torchvision import transforms
 import hardkd
-from hardkd import train as loop
+from hardkd import session, train as loop
 from hardkd.data import Images, digits
 from hardkd.hard import AugmentorLoss, distill, hardness, student_sensitivity
 from hardkd.models import mlp
@@ -321,13 +321,13 @@ def test_two_runs_and_a_resumed_one_are_the_same_bits(data, teacher, tmp_path):
         referee = Referee(warmup=4, student_cap=3)
         return distill(teacher, new(normed), data.subset(256), augmentor=SpatialAugmentor(), referee=referee, epochs=2, seed=5, **options, **QUICK)
     first, again = play(), play()
-    kept, real = [], torch.save
-    def keep(content, path):
+    kept, real = [], session.write_checkpoint
+    def keep(path, content):
         kept.append(tmp_path/f'{len(kept)}.pt')
-        real(content, kept[-1])
-        real(content, path)
+        real(kept[-1], content)
+        real(path, content)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch, 'save', keep)
+        patch.setattr(session, 'write_checkpoint', keep)
         play(checkpoint=tmp_path/'run.pt', checkpoint_every=6)
     assert len(kept) >= 4
     for run in (again, *(play(resume=path) for path in kept)):

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-IDEAS = ['folders', 'data', 'models', 'features', 'weights', 'losses', 'augmentor', 'compose', 'bound', 'run', 'batches', 'players', 'contract', 'session', 'train', 'shift', 'spatial', 'hard', 'blur', 'mix', 'draws', 'kept', 'xrays', 'vae', 'vae_training', 'vae_augmentor', 'icd']
+IDEAS = ['checkpoint', 'outputs', 'folders', 'data', 'models', 'features', 'weights', 'losses', 'augmentor', 'compose', 'bound', 'run', 'batches', 'players', 'contract', 'session', 'train', 'shift', 'spatial', 'hard', 'blur', 'mix', 'draws', 'kept', 'xrays', 'vae', 'vae_training', 'vae_augmentor', 'icd']
 LESSONS = {path.stem[:2]: path.stem[3:] for path in sorted((ROOT/'nbs').glob('[0-9][0-9]_*.ipynb'))}
-MET = dict(folders=1, data=1, models=2, features=2, weights=2, losses=3, run=4, contract=4, batches=4, players=4, session=4, train=4, shift=5, augmentor=6, compose=8, spatial=6, bound=7, hard=7,
+MET = dict(checkpoint=4, outputs=2, folders=1, data=1, models=2, features=2, weights=2, losses=3, run=4, contract=4, batches=4, players=4, session=4, train=4, shift=5, augmentor=6, compose=8, spatial=6, bound=7, hard=7,
            mix=8, draws=9, blur=9, kept=14, xrays=14, vae=10, vae_training=10, vae_augmentor=10, icd=11)   # the lesson in which a reader meets it
 WIDTH, BODY, MODULE, CELL, NOTEBOOK = 120, 30, 250, 40, 50_000
 

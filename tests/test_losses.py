@@ -224,7 +224,7 @@ BAD = {
     'no image':              (lambda: kd_loss(s[:0], t[:0]), ValueError, r'student_logits: got shape \(0, 5\)'),
     'no image to agree on':  (lambda: agreement(s[:0], t[:0]), ValueError, r'student_logits: got shape \(0, 5\)'),
     'only one class':        (lambda: kd_loss(s[:, :1], t[:, :1]), ValueError, 'K >= 2 classes'),
-    'temperature zero':      (lambda: kd_loss(s, t, 0), ValueError, 'temperature: got 0, allowed are finite numbers > 0'),
+    'temperature zero':      (lambda: kd_loss(s, t, 0), ValueError, 'temperature: got 0, allowed are finite numbers >= 0.001'),
     'temperature negative':  (lambda: soften(s, -4.), ValueError, 'temperature: got -4.0'),
     'temperature infinite':  (lambda: disagreement(s, t, math.inf), ValueError, 'temperature: got inf'),
     'temperature NaN':       (lambda: kd_loss(s, t, math.nan), ValueError, 'temperature: got nan'),

@@ -10,6 +10,7 @@ from torch.autograd import gradcheck
 from torch.utils.data import DataLoader
 from hardkd.data import Images, digits
 from hardkd.core.assets import asset
+from hardkd.outputs import device_of
 from hardkd.models import *
 from hardkd.weights import *
 from hardkd.views.net import *
@@ -151,7 +152,7 @@ def test_modes_come_back_after_an_error():
     net = Odd()
     net.drop.eval()
     flags = modes(net)
-    with pytest.raises(RuntimeError): predict(net, images(c=3))
+    with pytest.raises(ValueError, match='model: got RuntimeError'): predict(net, images(c=3))
     assert modes(net) == flags and torch.is_grad_enabled()
     with pytest.raises(KeyError):
         with evaluating(net, mlp()): raise KeyError
@@ -275,7 +276,7 @@ def test_gradients_flow_through_logits_and_features():
 def test_hooks_go_even_after_an_error():
     net = Odd()
     for layer in (None, 'κ'):
-        with pytest.raises(RuntimeError): logits_and_features(net, images(c=3), layer)
+        with pytest.raises(ValueError, match='model: got RuntimeError'): logits_and_features(net, images(c=3), layer)
     with pytest.raises(ValueError): logits_and_features(net, images(), 'idle')
     assert not any(m._forward_hooks for m in net.modules())
 
@@ -338,7 +339,6 @@ def test_wrong_checksum_is_refused(tmp_path):
     path.write_bytes(damaged)
     with pytest.raises(ValueError, match="'w.safetensors' with sha256 .* the file is damaged"): pretrained('w', tmp_path)
     path.unlink()
-    asset.cache_clear()
     with pytest.raises(ValueError, match="'w.safetensors', which is gone"): pretrained('w', tmp_path)
 
 
@@ -389,8 +389,8 @@ BAD = {
     'patch does not fit':   (lambda p: vit(size=30), ValueError, 'patch: got 7, allowed are divisors of size=30'),
     'heads do not fit':     (lambda p: vit(heads=7), ValueError, 'heads: got 7, allowed are divisors of dim=64'),
     'std zero':             (lambda p: Normalised(odd, .5, 0.), ValueError, r'std: got \[0.0\]'),
-    'std NaN':              (lambda p: Normalised(odd, .5, float('nan')), ValueError, r'std: got \[nan\]'),
-    'mean infinite':        (lambda p: Normalised(odd, float('inf'), .2), ValueError, r'mean: got \[inf\]'),
+    'std NaN':              (lambda p: Normalised(odd, .5, float('nan')), ValueError, 'std: got 1 values that are not finite'),
+    'mean infinite':        (lambda p: Normalised(odd, float('inf'), .2), ValueError, 'mean: got 1 values that are not finite'),
     'mean and std differ':  (lambda p: Normalised(odd, [.5]*3, [.2]*2), ValueError, 'mean, std: got shapes'),
     'normalised channels':  (lambda p: Normalised(odd, [.5]*3, [.2]*3)(x), ValueError, 'x: got 1 channels, allowed are 3'),
     'predict no module':    (lambda p: predict(lambda x: x, x), TypeError, 'model: got function, allowed are torch.nn.Module'),
@@ -401,12 +401,12 @@ BAD = {
     'predict two outputs':  (lambda p: predict(Two(), x), ValueError, 'model: got an output of type tuple'),
     'predict maps':         (lambda p: predict(nn.Identity(), x), ValueError, r'model: got an output of shape \(4, 1, 28, 28\)'),
     'accuracy label':       (lambda p: accuracy(odd, Images(x, torch.arange(4))), ValueError, 'data: got labels from 0 to 3, allowed are 0 to 2'),
-    'accuracy no data':     (lambda p: accuracy(odd, None), ValueError, 'dataset: got items that do not make|XX'),
+    'accuracy no data':     (lambda p: accuracy(odd, None), TypeError, 'dataset: got NoneType'),
     'teacher no module':    (lambda p: check_models('cnn', odd, x), TypeError, 'teacher: got str'),
     'class counts differ':  (lambda p: check_models(cnn(4), odd, x), ValueError, 'teacher, student: got 4 classes and 3 classes'),
     'student takes colour': (lambda p: check_models(odd, cnn(3, channels=3), x), ValueError, r'student: got RuntimeError on images \(1, 28, 28\)'),
     'teacher takes 32':     (lambda p: check_models(vit(3, size=32, patch=8), odd, x), ValueError, 'teacher: got AssertionError on images'),
-    'student gives maps':   (lambda p: check_models(odd, nn.Conv2d(1, 3, 1), x), ValueError, 'student: got ValueError .* an output of shape'),
+    'student gives maps':   (lambda p: check_models(odd, nn.Conv2d(1, 3, 1), x), ValueError, 'student: got an output of shape'),
     'images normalised':    (lambda p: check_models(odd, odd, x-1), ValueError, 'x: got values in'),
     'layer misspelt':       (lambda p: logits_and_features(resnet18(), x, 'layer4.1.bn'), ValueError, "layer: got 'layer4.1.bn'.*did you mean 'layer4.1.bn"),
     'layer not called':     (lambda p: logits_and_features(odd, x, 'idle'), ValueError, "layer: got 'idle', which was not called"),

@@ -217,7 +217,7 @@ def test_wheel_says_what_it_is(wheel):
     meta = wheel.read(f'{info}/METADATA').decode()
     assert 'Apache-2.0' in meta and f"Version: {SETTINGS['version']}" in meta
     assert any(n.startswith(info) and n.endswith('LICENSE') for n in wheel.namelist())
-    assert 'hardkd = hardkd.cli:main' in wheel.read(f'{info}/entry_points.txt').decode().replace('hardkd=', 'hardkd = ')
+    assert 'hardkd = hardkd:shell' in wheel.read(f'{info}/entry_points.txt').decode().replace('hardkd=', 'hardkd = ')
     extras = {k.removesuffix('_requirements') for k in SETTINGS if k.endswith('_requirements')}
     assert {'dev', 'lab', 'compare'} <= extras
     assert {f'Provides-Extra: {e}' for e in extras} <= set(meta.splitlines())

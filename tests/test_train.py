@@ -16,6 +16,7 @@ from hardkd.data import Images
 from hardkd.losses import disagreement
 from hardkd.spatial import SpatialAugmentor
 from hardkd.batches import batches_from
+from hardkd.checkpoint import read_checkpoint
 from hardkd.players import Player, Referee
 from hardkd.run import Batch, NotFinite
 from hardkd.train import StudentLoss, train_student, fit, play
@@ -300,7 +301,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
     run = caught.value.run
     assert run.student is student and len(run.history) == 5 and not run.finished
     assert all(p.isfinite().all() for p in student.parameters())
-    assert len(torch.load(path, weights_only=True)['history']) == 4       # the last good one
+    assert len(read_checkpoint(path)['history']) == 4       # the last good one
     with pytest.raises(NotFinite, match='turn 6.*no checkpoint'): poisoned()[1]()
 
 
@@ -413,8 +414,8 @@ def checkpoint(tmp_path_factory):
 
 
 def test_a_checkpoint_is_small_and_unpickles_nothing(checkpoint):
-    saved = torch.load(checkpoint, weights_only=True)
-    assert set(saved) == {'settings', 'history', 'states'} and not checkpoint.with_name('run.pt.part').exists()
+    saved = read_checkpoint(checkpoint)
+    assert set(saved) == {'settings', 'history', 'states', 'answers'} and not [*checkpoint.parent.glob('.*.part')]
 
 
 @pytest.mark.parametrize('change, named', [
@@ -459,7 +460,7 @@ def test_a_checkpoint_that_cannot_be_written(tmp_path):
         with pytest.raises(ValueError, match='checkpoint: got .*files that can be written'):
             train_student(jobs.teacher(), student, jobs.images(), checkpoint=path, epochs=1, **QUICK)
         assert jobs.same(before, state(student))                   # found before the work
-    assert sorted(p.name for p in tmp_path.iterdir()) == ['file'] and not Path(f'{tmp_path}.part').exists()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['file'] and not [*tmp_path.parent.glob('.*.part')]
 
 
 # --- bad input

@@ -11,15 +11,21 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from .checks import check_one_of, refused
+from .files import path_of, read_json, write_whole
 
 # %% ../../nbs/core/assets.ipynb #0deba3be
-def _folder_of_assets(folder): return Path(folder or str(files('hardkd')/'assets'))
+def _folder_of_assets(folder): return path_of(str(files('hardkd')/'assets') if folder is None else folder, 'folder')
 
 def read_manifest(
     folder:str|Path|None=None,  # where the files lie; hardkd's own assets when not given
 )->dict:                        # file name → its line
     "What a folder's manifest says about its files."
-    return json.loads((_folder_of_assets(folder)/'manifest.json').read_text())
+    path = _folder_of_assets(folder)/'manifest.json'
+    lines = read_json(path, 'folder')
+    for name,line in lines.items():
+        if not (isinstance(line, dict) and isinstance(line.get('sha256'), str)):
+            raise refused('folder', f'{str(path)!r}, whose line of {name!r} has no sha256', 'folders with a manifest')
+    return lines
 
 # %% ../../nbs/core/assets.ipynb #754f2654
 def _sha256(path): return hashlib.sha256(path.read_bytes()).hexdigest()
@@ -33,24 +39,26 @@ def add_to_manifest(
     **more,              # anything else worth knowing, such as metrics
 )->dict:                 # the line
     "Write down what a shipped file is, with its sha256."
-    path = Path(path)
+    path = path_of(path)
     manifest = path.parent/'manifest.json'
-    lines = json.loads(manifest.read_text()) if manifest.exists() else {}
+    lines = read_manifest(path.parent) if manifest.exists() else {}
     lines[path.name] = dict(sha256=_sha256(path), recipe=recipe, seed=seed, licence=licence, source=source, **more)
-    manifest.write_text(json.dumps(lines, indent=1, sort_keys=True) + '\n')
-    asset.cache_clear()
+    write_whole(manifest, json.dumps(lines, indent=1, sort_keys=True) + '\n')
     return lines[path.name]
 
 @cache
+def _sha256_of(path, changed, size): return _sha256(path)    # once, until the file is another
+
 def asset(
     name:str,                   # of a shipped file, e.g. 'digits.npz'
     folder:str|Path|None=None,  # where it lies; hardkd's own assets when not given
 )->Path:                        # the file; its sha256 is right
-    "The path of a shipped file, checked against the manifest once per process."
+    "The path of a shipped file, checked against the manifest."
     lines = read_manifest(folder)
     path = _folder_of_assets(folder)/check_one_of('name', name, lines)
     if not path.exists(): raise refused('name', f'{name!r}, which is gone', 'files that exist; install hardkd again')
-    got, wanted = _sha256(path), lines[name]['sha256']
+    now = path.stat()
+    got, wanted = _sha256_of(path, now.st_mtime_ns, now.st_size), lines[name]['sha256']
     if got != wanted:
         raise refused('name', f'{name!r} with sha256 {got}', f'{wanted}; the file is damaged, install hardkd again')
     return path

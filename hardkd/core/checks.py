@@ -4,7 +4,9 @@
 
 # %% auto #0
 __all__ = ['refused', 'check_model', 'check_logits', 'check_images', 'check_pictures', 'check_labels', 'check_same_shape',
-           'check_shape', 'check_one_of', 'check_share', 'check_number', 'check_array', 'check_arrays']
+           'check_shape', 'check_one_of', 'check_share', 'check_number', 'check_sizes', 'check_sequence',
+           'check_whole_numbers', 'check_seed', 'check_flag', 'check_text', 'check_temperature', 'check_array',
+           'check_arrays']
 
 # %% ../../nbs/core/checks.ipynb #f0d09e3d
 import difflib, math, numbers
@@ -33,12 +35,15 @@ def check_model(
     if not isinstance(model, nn.Module): raise refused(name, type(model).__name__, 'torch.nn.Module', TypeError)
 
 def check_logits(
-    output:Any,  # what a model returned
-)->Tensor:       # (N,K), the same
+    output:Any,        # what a model returned
+    name:str='model',  # of the model
+)->Tensor:             # (N,K), the same
     "A model's output, or an error unless it is one tensor of logits."
     if isinstance(output, Tensor) and output.ndim == 2: return output
     got = f'shape {tuple(output.shape)}' if isinstance(output, Tensor) else f'type {type(output).__name__}'
-    raise refused('model', f'an output of {got}', 'classifiers that return one tensor of logits (N,K)')
+    allowed = 'classifiers that return one tensor of logits (N,K)'
+    if hasattr(output, 'logits'): allowed += '; a wrapper whose forward is `return self.model(x).logits` makes it one'
+    raise refused(name, f'an output of {got}', allowed)
 
 def check_images(
     name:str,  # of the argument, for the message
@@ -102,6 +107,7 @@ def check_shape(
 
 # %% ../../nbs/core/checks.ipynb #e20f9b9d
 _Value = TypeVar('_Value')
+_MOST = 10**6     # units, channels, classes: more is a slip
 
 def check_one_of(
     name:str,          # of the argument
@@ -110,7 +116,9 @@ def check_one_of(
 )->_Value:             # `value`
     "`value`, or a `ValueError` that lists what is allowed and suggests the nearest."
     allowed = list(allowed)
-    if value in allowed: return value
+    if any(type(value) is type(a) and value == a for a in allowed): return value      # an array is no name
+    if not isinstance(value, str|int|float|None):
+        raise refused(name, type(value).__name__, ', '.join(map(repr, allowed)), TypeError)
     lower = {str(a).lower(): a for a in allowed}
     near = difflib.get_close_matches(str(value).lower(), lower, 1, 0.4)
     hint = f'; did you mean {lower[near[0]]!r}?' if near else ''
@@ -139,11 +147,70 @@ def check_number(
     if not isinstance(value, numbers.Integral if whole else numbers.Real) or isinstance(value, bool):
         raise refused(name, f'{value!r} ({type(value).__name__})', allowed, TypeError)
     number:Any = value
+    if isinstance(value, numbers.Integral) and abs(number) > 2**64: raise refused(name, repr(value), allowed)
     too_low = number < low if above is None else number <= above
     if not math.isfinite(number) or too_low or number > high: raise refused(name, repr(value), allowed)
     return value
 
 # %% ../../nbs/core/checks.ipynb #ee0433c1
+def check_sizes(
+    num_classes:int,   # classes, from 2
+    dropout:float=0.,  # share, 0 to 1
+    **sizes:Any,       # name → a whole number from 1
+)->None:
+    "An error unless a network can be of these sizes."
+    check_number('num_classes', num_classes, 2, _MOST, whole=True)
+    for name,value in sizes.items(): check_number(name, value, 1, _MOST, whole=True)
+    check_number('dropout', dropout, 0, 1)
+
+def check_sequence(
+    name:str,         # of the argument
+    values:Any,       # what was got
+    what:str,         # what it should hold, for the message
+)->list:              # the same, one after another
+    "An error unless it is a list, a tuple, or something like one; a text is none."
+    if isinstance(values, str|bytes|dict|type) or not isinstance(values, Iterable) or getattr(values, 'ndim', 1) != 1:
+        raise refused(name, f'{type(values).__name__}', f'lists of {what}', TypeError)
+    return [*values]
+
+def check_whole_numbers(
+    name:str,    # of the argument
+    values:Any,  # what was got
+)->list:         # the same
+    "An error unless they are whole numbers from 1; the one that is not is named."
+    numbers = check_sequence(name, values, 'whole numbers')
+    return [check_number(f'{name}[{i}]', v, 1, _MOST, whole=True) for i,v in enumerate(numbers)]
+
+def check_seed(
+    value:int,        # what was got
+    name:str='seed',  # of the argument
+)->int:               # `value`
+    "An error unless torch can start its chance from it."
+    return check_number(name, value, 0, 2**63-1, whole=True)
+
+def check_flag(
+    name:str,   # of the argument
+    value:Any,  # what was got
+)->bool:        # `value`
+    "An error unless it is True or False."
+    if not isinstance(value, bool|np.bool_):
+        raise refused(name, f'{value!r} ({type(value).__name__})'[:80], 'True and False', TypeError)
+    return bool(value)
+
+def check_text(
+    name:str,   # of the argument
+    value:Any,  # what was got
+)->str:         # `value`
+    "An error unless it is a text."
+    if not isinstance(value, str): raise refused(name, f'{value!r} ({type(value).__name__})'[:80], 'texts', TypeError)
+    return value
+
+def check_temperature(
+    value:float,  # what was got
+)->float:         # `value`
+    "`value`, or an error unless it is a temperature at which 32 bits can tell classes apart."
+    return check_number('temperature', value, 1e-3, 1e6)
+
 def check_array(
     name:str,             # of the argument
     value:Any,            # tensor, array or list of numbers

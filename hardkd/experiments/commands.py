@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 import torch
 from ..core.checks import check_number, check_one_of, refused
+from ..core.files import read_json, write_whole
 from ..data import digits, evenly_spaced, fashion
 from ..models import accuracy, mlp, tiny_student
 from ..weights import pretrained, save_pretrained
@@ -33,7 +34,7 @@ def _kept(path, make, factory, recipe):
     "A model that a comparison trains first, and keeps beside its results."
     if path.exists(): return pretrained(path.stem, path.parent)
     model = make().eval()
-    save_pretrained(model, path, factory, recipe, 0)
+    save_pretrained(model, path, factory, recipe, 0, source=path.parent.name)
     return model
 
 def _split(train, images, most=2000):
@@ -78,7 +79,7 @@ def compare_methods(
     compare(teacher, tiny_student, few, held, test, folder, probe=probe, seeds=seeds, epochs=epochs, batch_size=50,
             **chosen)
     rows = compared(folder)
-    (folder/'compared.json').write_text(json.dumps(rows, indent=1))
+    write_whole(folder/'compared.json', json.dumps(rows, indent=1))
     print(compared_text(rows))
     return rows
 
@@ -89,11 +90,12 @@ class _Earlier(NamedTuple):
     factors:dict[str, float]   # of those that ran
 
 def _read_earlier(like):
-    record = json.loads(Path(like).read_text())
-    if not (isinstance(record, dict) and 'leaders' in record):
-        raise refused('like', repr(str(like)), 'a record.json of `hardkd augment`')
-    factors = {row['method']: row['factor'] for row in record['updates']['KD'] if 'error' not in row}
-    return _Earlier(record['leaders'], factors)
+    record = read_json(like, 'like')
+    try:
+        factors = {row['method']: row['factor'] for row in record['updates']['KD'] if 'error' not in row}
+        return _Earlier([*record['leaders']], factors)
+    except (KeyError, TypeError) as e:
+        raise refused('like', repr(str(like)), 'a record.json of `hardkd augment`') from e
 
 def _names_of(names, earlier):
     "Who takes part: as asked for, and 'KD'; else those of the earlier record, else all."
@@ -176,6 +178,6 @@ def compare_augmentations(
     for budget in ('updates', 'seconds') if seconds else ('updates',):
         record[budget] = {rival: compared(folder/budget, rival) for rival in leaders if not is_hard(rival)}
     if not earlier: record['convergence'] = tables.convergence(leaders, progress)
-    (folder/'record.json').write_text(json.dumps(record))
+    write_whole(folder/'record.json', json.dumps(record))
     _print_record(record)
     return record

@@ -15,6 +15,7 @@ import torch
 import numpy as np
 from torch import nn, Tensor
 from ..core.checks import check_number, check_one_of, refused
+from ..core.files import path_of, read_json, write_whole
 from ..data import Images
 from ..models import predict
 from ..losses import agreement
@@ -112,10 +113,10 @@ class Comparison:
         probed:Iterable[str]=PROBED,             # names of those that are probed
     ):
         self.settings = settings
-        self.folder = _same_comparison(Path(folder), settings.written())
+        self.folder = _same_comparison(path_of(folder, 'folder'), settings.written())
         self.probe, self.probed = probe, tuple(probed)
         path = self.folder/'result.json'
-        self.result = json.loads(path.read_text()) if path.exists() else {}
+        self.result = read_json(path, 'folder') if path.exists() else {}
         self.test_sets = test_sets(settings.test, settings.corrupted_images)
         self.held_sets = test_sets(settings.held, settings.corrupted_images//4)
         self.teacher_logits, self.held_teacher_logits = (
@@ -177,7 +178,7 @@ class Comparison:
             if name in self.result: continue
             started = time.perf_counter()
             row = self.result[name] = self.row(name)
-            (self.folder/'result.json').write_text(json.dumps(self.result, indent=1))
+            write_whole(self.folder/'result.json', json.dumps(self.result, indent=1))
             outcome = row.get('error') or [round(accuracy, 4) for accuracy in row['test']]
             print(f'{name}: {outcome}, {time.perf_counter()-started:.0f} s', file=sys.stderr)
         return self.result
@@ -187,12 +188,12 @@ def _same_comparison(folder, settings):
     folder.mkdir(parents=True, exist_ok=True)
     path = folder/'settings.json'
     settings = json.loads(json.dumps(settings))
-    before = json.loads(path.read_text()) if path.exists() else settings
+    before = read_json(path, 'out') if path.exists() else settings
     for key in {**settings, **before}:
         if before.get(key) != settings.get(key):
             raise refused('out', f'{str(folder)!r}, with a comparison of {key} = {before.get(key)}',
                          f'{key} = {settings.get(key)} as in this call, or a new folder')
-    path.write_text(json.dumps(settings))
+    write_whole(path, json.dumps(settings))
     return folder
 
 # %% ../../nbs/experiments/comparison.ipynb #f855f607

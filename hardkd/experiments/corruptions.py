@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.transforms.v2 import functional as V
-from ..core.checks import check_images, check_number, check_one_of, refused
+from ..core.checks import check_images, check_number, check_one_of, check_seed, refused
 from ..core.seeds import seed_of
 from ..data import Images
 from ..models import shift_cnn
@@ -107,7 +107,7 @@ def corrupt(
         raise refused('data', f'shape {tuple(x.shape)}', '(N,C,H,W), C 1 or 3, H and W from 8')
     make, strengths = CORRUPTIONS[check_one_of('name', name, CORRUPTIONS)]
     check_number('severity', severity, 1, len(strengths), whole=True)
-    check_number('seed', seed, 0, whole=True)
+    check_seed(seed)
     padded = torch.cat([x.detach().float().cpu(), torch.zeros(-len(x) % 64, *x.shape[1:])])
     blocks = []
     with torch.no_grad(), torch.random.fork_rng(devices=[]):

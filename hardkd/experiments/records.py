@@ -14,6 +14,7 @@ import torch
 import numpy as np
 from torch import Tensor
 from ..core.checks import check_one_of, refused
+from ..core.files import path_of, read_json
 from ..figures.page import Html, table_html
 from .robustness import paired_interval
 from .contenders import CONTENDERS
@@ -53,9 +54,9 @@ def compared(
     budget:str='updates',  # which table of a record of `hardkd augment`: at equal 'updates' or 'seconds'
 )->list[dict]:             # method, factor, held, test, sd, difference, low, high, translate_..., probe, ...; or error
     "What `compare` found: means over the seeds, and the paired 95 % intervals of the differences in accuracy."
-    folder = Path(out)
+    folder = path_of(out, 'out')
     if folder.suffix == '.json': return _from_record(folder, against, budget)
-    result = json.loads((folder/'result.json').read_text())
+    result = read_json(folder/'result.json', 'out')
     ran = [name for name,lists in result.items() if 'test' in lists and 'error' not in lists]
     seeds = len(result[check_one_of('against', against, ran)]['test'])
     return [dict(method=name, error=lists['error']) if 'error' in lists else _row(folder, name, lists, against, seeds)
@@ -149,7 +150,7 @@ def verdicts(
     "The best HARD of each record, as chosen on held-out images, against each of the record's other leaders."
     rows = []
     for what,path in records.items():
-        *rivals, hard = json.loads(Path(path).read_text())['leaders']
+        *rivals, hard = read_json(path, f'records[{what!r}]')['leaders']
         if not is_hard(hard):
             raise refused(f'records[{what!r}]', f'one led by {hard!r}', 'records with a HARD among their leaders')
         for rival in rivals:

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from ..core.checks import check_number, check_one_of, refused
 from ..core.seeds import seed_of, Stream
 from ..data import Images
-from ..models import captured, device_of, evaluating, last_linear
+from ..outputs import device_of
+from ..models import captured, evaluating, last_linear
 from ..run import Batch
 from ..players import Term
 

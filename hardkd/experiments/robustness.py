@@ -12,7 +12,8 @@ import torch
 import numpy as np
 import torch.nn.functional as F
 from torch import Tensor, nn
-from ..core.checks import check_array, check_labels, check_number, check_one_of, refused
+from ..core.checks import (
+    check_array, check_labels, check_model, check_number, check_one_of, check_sequence, refused)
 from ..data import Images, in_memory
 from ..features import all_features
 from ..models import predict
@@ -70,6 +71,7 @@ def linear_probe(
     decays:Sequence[float]=(1e-4, 1e-3, 1e-2, 1e-1),   # to choose from
 )->float:                 # accuracy on `test`, 0 to 1
     "What features know of a set they never saw: softmax regression at its optimum (as in ICD, arXiv 2407.11802v2)."
+    check_model('model', model)
     for name,images in dict(train=train, test=test).items():
         if not isinstance(images, Images): raise refused(name, type(images).__name__, 'Images', TypeError)
     train_features, test_features = (all_features(model, images.x, layer).float() for images in (train, test))
@@ -92,7 +94,7 @@ def calibration_error(
     if not isinstance(logits, Tensor) or logits.ndim != 2:
         raise refused('logits', getattr(logits, 'shape', type(logits).__name__), 'tensors (N,K)', TypeError)
     check_labels('labels', labels, logits.shape[1])
-    check_number('bins', bins, 1, whole=True)
+    check_number('bins', bins, 1, 10**4, whole=True)
     if len(labels) != len(logits):
         raise refused('labels', f'{len(labels)} for {len(logits)} images', 'one for each image')
     confidence, decision = logits.double().softmax(1).max(1)
@@ -104,7 +106,8 @@ def calibration_error(
 def _corruption_cases(names, severities):
     "(corruption, severity), the clean images first; an error before any work."
     cases = [(check_one_of('names', name, CORRUPTIONS), check_number('severities', severity, 1, 5, whole=True))
-             for name in (CORRUPTIONS if names is None else names) for severity in severities]
+             for name in (CORRUPTIONS if names is None else check_sequence('names', names, 'corruptions'))
+             for severity in check_sequence('severities', severities, 'whole numbers')]
     if not cases: raise refused('names, severities', 'none', 'at least one of each')
     return [('clean', 0), *cases]
 

@@ -15,7 +15,8 @@ from torchvision.datasets.folder import IMG_EXTENSIONS
 from torchvision.transforms import v2
 from ..core.assets import read_manifest
 from ..core.checks import check_number, refused
-from ..folders import load_picture, path_of
+from ..core.files import path_of, write_whole
+from ..folders import load_picture
 from ..data import digits, evenly_spaced, fashion
 from ..models import predict
 from ..weights import pretrained, pretrained_names
@@ -135,5 +136,5 @@ def xray_teacher(
     if folder is not None:
         kept = dict(teacher=teacher, reference=result.reference, keeps=result.keeps, images=result.images,
                     rows=result.rows, described=result.describe())
-        (folder/'xray.json').write_text(json.dumps(kept, indent=1) + '\n')
+        write_whole(folder/'xray.json', json.dumps(kept, indent=1) + '\n', 'out')
     return result

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 import hardkd
 from ..core.checks import refused
-from ..folders import path_of
+from ..core.files import path_of, write_whole
 from ..data import digits
 from ..run import Run
 from ..spatial import generator_units, GENERATORS, SpatialAugmentor
@@ -93,8 +93,8 @@ def write_results(
     views:Iterable=(),   # live in the page, before the picture that answers their questions
 )->None:
     "Put down what a demo found."
-    (out/'demo.json').write_text(json.dumps(result, indent=1) + '\n')
-    (out/'demo.png').write_bytes(figure_png(figure))
+    write_whole(out/'demo.json', json.dumps(result, indent=1) + '\n', 'out')
+    write_whole(out/'demo.png', figure_png(figure), 'out')
     rows = [{**row, 'method': METHODS[row['method']]} for row in result['rows']]
     seeds = 'seed' if result['seeds'] == 1 else 'seeds'
     caption = f"{result['images']:,} training images; mean over {result['seeds']} {seeds}"
@@ -102,7 +102,7 @@ def write_results(
         _INTRODUCTION, '## Predict, then look', *views, '## In one picture, and in numbers', figure,
         table_html(rows, COLUMNS, caption), _explanation(result['described']),
         f"Made by {result['command']} with hardkd {hardkd.__version__}, torch {torch.__version__}."])
-    (out/'demo.html').write_text(page, encoding='utf-8')
+    write_whole(out/'demo.html', page, 'out')
 
 def results_folder(
     out:str|Path,  # made if it is not there

@@ -10,7 +10,8 @@ __all__ = ['draw_map', 'check_shift_maps', 'likeliest_classes', 'draw_bars', 'pr
 from typing import Iterable, Sequence, TYPE_CHECKING
 import numpy as np
 from torch import Tensor
-from ..core.checks import check_array, check_arrays, check_number, check_pictures, refused
+from ..core.checks import (
+    check_array, check_arrays, check_flag, check_number, check_pictures, check_sequence, check_text, refused)
 from .style import (add_axes, draw_ring, escape_dollars, INK, line_style, looks, MAP_COLOURS, new_figure,
                                   PALE, PAPER, text_width, wrap_text, write_rows, write_text)
 from .images import draw_images
@@ -102,6 +103,8 @@ def probability_bars(
     top:int=10,               # at most so many classes, the likeliest
 )->'Figure':
     "Class by class, what teacher (solid) and student (hatched) believe."
+    check_text('title', title)
+    classes = check_sequence('classes', classes, 'names')
     both = _check_opinions(dict(teacher=teacher_probs, student=student_probs), classes)
     if image is not None: check_pictures('image', image[None] if isinstance(image, Tensor) else image)
     shown = likeliest_classes(both.values(), check_number('top', top, 1, whole=True))
@@ -181,7 +184,8 @@ def curves(
     height:float=2.8,     # inches, of the axes; grows when the names need it
 )->'Figure':
     "Mean over the seeds with a band, each line named at its end."
-    lines, x = check_lines('lines', lines, x, 1e-300 if log else -np.inf)
+    check_text('title', title)
+    lines, x = check_lines('lines', lines, x, 1e-300 if check_flag('log', log) else -np.inf)
     for name,v in dict(width=width, height=height).items(): check_number(name, v, 1, 20)
     check_number('spread', spread, 0)
     ends = {n: wrap_text((ends or {}).get(n, n), 2.6, lines=1) for n in lines}

@@ -8,7 +8,8 @@ __all__ = ['image_sides', 'draw_images', 'image_grid', 'mix_figure', 'levels_fig
 # %% ../../nbs/figures/images.ipynb #3d14f9f6
 from typing import Sequence, TYPE_CHECKING
 from torch import Tensor
-from ..core.checks import check_array, check_number, check_pictures, check_same_shape, refused
+from ..core.checks import (
+    check_array, check_number, check_pictures, check_same_shape, check_sequence, check_text, refused)
 from .style import add_colour_bar, MAP_COLOURS, new_figure, text_width, wrap_text, write_text
 
 if TYPE_CHECKING:
@@ -60,8 +61,10 @@ def image_grid(
     if n > 400: raise ValueError(f'images: got {n} images, allowed are at most 400, such as images[:64]')
     check_number('size', size, .1, 10)
     check_number('cols', cols, 1, whole=True)
+    check_text('title', title)
     for name,v in ('labels', labels), ('borders', borders):
-        if v is not None and len(v) != n: raise ValueError(f'{name}: got {len(v)} for {n} images')
+        if v is not None and len(check_sequence(name, v, 'one for each image')) != n:
+            raise refused(name, f'{len(v)} for {n} images', 'one for each')
     labels = [''] if labels is None else [str(v) for v in labels]
     cols, top = min(cols, n), .5 if title else .1
     tall, wide = image_sides(images, size)

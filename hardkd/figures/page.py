@@ -9,7 +9,7 @@ __all__ = ['Html', 'figure_html', 'table_html', 'page_source', 'fill_template', 
 import base64, html, json, re
 from importlib.resources import files
 from typing import Any, TYPE_CHECKING
-from ..core.checks import check_one_of
+from ..core.checks import check_one_of, check_sequence, refused
 from .style import figure_png
 
 if TYPE_CHECKING: from matplotlib.figure import Figure
@@ -45,7 +45,12 @@ def table_html(
     caption:str='Results',    # above the table
 )->Html:                      # a table element; None is shown as –
     "A table with headings that a screen reader can follow."
-    columns = {k: (v, '') if isinstance(v, str) else v for k,v in columns.items()}
+    rows = check_sequence('rows', rows, 'dicts')
+    for i,row in enumerate(rows):
+        if not isinstance(row, dict): raise refused(f'rows[{i}]', type(row).__name__, 'dicts', TypeError)
+    if not isinstance(columns, dict): raise refused('columns', type(columns).__name__, '{key: heading}', TypeError)
+    columns = {k: (v, '') if isinstance(v, str) else tuple(check_sequence('columns', v, '(heading, format)'))
+               for k,v in columns.items()}
     if not columns: raise ValueError('columns: got none, allowed is at least one')
     head = ''.join(f'<th scope="col">{html.escape(heading)}</th>' for heading,_ in columns.values())
     whole = 'style="white-space:nowrap"'      # JupyterLab would break lines in every cell
@@ -113,8 +118,8 @@ def html_page(
     parts:list,  # Figures (plotly's, too), views, `Html`, texts: each a paragraph, or a heading if it starts with '## '
 )->str:          # a whole page
     "One page that needs nothing but itself; every text is escaped."
-    if not str(title).strip(): raise ValueError(f'title: got {title!r}, allowed is a text')
-    if isinstance(parts, str): raise TypeError('parts: got one text, allowed is a list')
+    if not str(title).strip(): raise refused('title', repr(title), 'texts')
+    parts = check_sequence('parts', parts, 'figures, views and texts')
     body = '\n'.join(_part_html(i, part) for i,part in enumerate(parts))
     if any(hasattr(part, 'to_plotly_json') for part in parts): body += _plotly_scripts()
     return fill_template(page_source('page.html'), title=html.escape(str(title)), body=body)

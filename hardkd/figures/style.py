@@ -12,7 +12,7 @@ __all__ = ['TEACHER', 'STUDENT', 'AUGMENTOR', 'INK', 'PALE', 'PAPER', 'GRID', 'G
 import base64, io, re, textwrap, zlib
 from functools import partial
 from typing import Any, Callable, Iterable, TYPE_CHECKING
-from ..core.checks import check_number
+from ..core.checks import check_number, check_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -179,11 +179,12 @@ def write_rows(
 def new_figure(
     width:float,     # inches; grows when the title needs it
     height:float,    # inches
-    title:object,    # one line, top left; may be empty
+    title:str,       # one line, top left; may be empty
     summary:str,     # what it shows, in words and numbers; may be empty
 )->tuple['Figure', 'Axes']:  # the figure, and its sheet: axes without marks in inches from the top left
     "An empty figure that shows itself in a notebook and knows its alternative text."
     from matplotlib.figure import Figure
+    check_text('title', title)
     fig = Figure(figsize=(max(width, text_width(title, 12, 'bold') + .3), height), facecolor=PAPER)
     fig.set_label(': '.join(filter(None, (str(title), summary))))
     setattr(fig, '_repr_mimebundle_', partial(_bundle, fig))

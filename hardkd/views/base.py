@@ -14,7 +14,7 @@ import anywidget, torch, traitlets
 import numpy as np
 from torch import Tensor, nn
 from ..core.checks import check_images, check_number, check_one_of, check_pictures, refused
-from ..folders import path_of
+from ..core.files import path_of, write_whole
 from ..data import Images
 from ..models import check_models
 from ..run import Run
@@ -162,9 +162,8 @@ class View(anywidget.AnyWidget):
         path:str|Path,  # the file to write
     )->Path:            # the same
         "One page that opens from disk: no kernel, no network."
-        path = path_of(path)
-        path.write_text(html_page(self.state['kind'], [self]), encoding='utf-8')
-        return path
+        write_whole(path, html_page(self.state['kind'], [self]))
+        return path_of(path)
 
 # %% ../../nbs/views/base.ipynb #e133cae4
 def view_models(

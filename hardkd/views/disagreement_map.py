@@ -12,7 +12,7 @@ from itertools import product
 from typing import NamedTuple, TYPE_CHECKING
 import torch
 from torch import Tensor, nn
-from ..core.checks import check_number, check_one_of, refused
+from ..core.checks import check_number, check_one_of, check_temperature, refused
 from ..data import Images, to_bytes
 from ..models import predict
 from ..losses import disagreement, soften
@@ -128,7 +128,7 @@ class DisagreementMap(View):
         group:str='',                # views of one group share frame and student
     ):
         models = view_models(teacher, students, data)
-        check_number('temperature', temperature, above=0)
+        check_temperature(temperature)
         check_number('invariance_weight', invariance_weight, 0)
         self._set_plane(plane, reach, cells, tuple(data.x.shape[2:]))
         cloud = _cloud_of(run, self.plane, self.reach)
