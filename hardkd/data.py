@@ -78,8 +78,7 @@ class Images(TensorDataset):
             index_or_n = evenly_spaced(len(self), int(index_or_n))
         try: return Images(self.x[index_or_n], self.y[index_or_n], self.classes)
         except (IndexError, TypeError, RuntimeError) as e:
-            got = f'{type(index_or_n).__name__} ({e})'
-            raise refused('index_or_n', got, 'a number, or which ones', TypeError) from e
+            raise refused('index_or_n', type(index_or_n).__name__, f'a number, or which ones ({e})', TypeError) from e
 
     def __repr__(self):
         return f"Images({len(self)} of {'x'.join(map(str, self.x.shape[1:]))}, {len(self.classes)} classes)"
