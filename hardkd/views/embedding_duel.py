@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ..core.checks import check_array, check_labels, check_number, check_pictures, refused
 from ..data import Images, to_bytes
 from ..icd import tail_lengths
-from ..features import all_features, principal_plane, ridge_map
+from ..features import all_features, principal_plane, ridge_mapped
 from ..run import Run
 from ..shift import SHIFTED, shifted_views
 from ..figures.style import add_axes, escape_dollars, INK, looks, new_figure, PALE, wrap_text, write_text
@@ -112,7 +112,7 @@ def _of_models(teacher, students, data, limit, layers):
     plane, pairs = _plane(t), {}
     for name,student in models.items():
         s, s_seen, s_tails = features(student, layers[1])
-        pairs[name] = _pair(t_seen, s_seen@ridge_map(s, t), plane, t_seen[0,:,0], (t_tails, s_tails))
+        pairs[name] = _pair(t_seen, ridge_mapped(s_seen, s, t), plane, t_seen[0,:,0], (t_tails, s_tails))
     return pairs, shown, f'{len(shown)} of {len(data)} images; the plane is of the teacher on {len(some)}'
 
 # %% ../../nbs/views/embedding_duel.ipynb #c11e0004

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ..core.checks import check_array, check_number, refused
 from ..data import Images, to_bytes
 from ..models import predict
-from ..features import all_features, principal_plane, ridge_map
+from ..features import all_features, principal_plane, ridge_mapped
 from ..figures.style import (
     add_axes, escape_dollars, INK, looks, new_figure, text_width, wrap_text, write_text)
 from .base import module_text, question, View, view_models
@@ -169,7 +169,7 @@ class IcdMatrix(View):
         mapped = []
         for student in students:
             s = features(student, layers[1])
-            mapped.append(s[chosen]@ridge_map(s, t))
+            mapped.append(ridge_mapped(s[chosen], s, t))
         unit_t = F.normalize(t[chosen], dim=1)
         self.teacher_angle = _angles(t[chosen], axes)[0].float()
         self.student_angle = torch.stack([_angles(s, axes)[0] for s in mapped]).float()

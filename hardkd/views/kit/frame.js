@@ -78,6 +78,7 @@ export function view(setup) {
     el.append(v.root);
     guarded(v, () => { setup(v); v.draw(); })();
     watchPage(v);
+    hideStill(v);
     return () => {
       v.alive = false;
       for (const f of v.cleanups) f();
@@ -231,6 +232,28 @@ function watchPage(v) {
     sizes.disconnect();
     themes.disconnect();
     dark.removeEventListener('change', again);
+  });
+}
+
+// The picture that a notebook keeps for readers without a kernel is not needed beside the live view. It may enter the
+// page after the view: looked for a few times. Whatever the notebook's program, it is the first after the view, before
+// any other view.
+function hideStill(v) {
+  const follows = (a, b) => a.compareDocumentPosition(b) & Node.DOCUMENT_POSITION_FOLLOWING;
+  const firstAfter = (kind) => [...document.querySelectorAll(kind)].find((node) => follows(v.root, node));
+  let still = null;
+  const hide = () => {
+    still ??= firstAfter('.hardkd-still') ?? null;
+    if (!still) return;
+    const other = firstAfter('.hardkd');
+    if (other && follows(other, still)) still = null;
+    else still.hidden = true;
+  };
+  hide();
+  const timers = [100, 500, 2000, 5000].map((later) => setTimeout(hide, later));
+  v.cleanup(() => {
+    timers.forEach(clearTimeout);
+    if (still) still.hidden = false;
   });
 }
 
