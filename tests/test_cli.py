@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 from PIL import Image
 from torch import nn
 from torchvision import datasets
@@ -16,6 +17,7 @@ from hardkd.experiments import commands, recipes, story as stories, toy
 from hardkd.data import digits
 from hardkd.weights import pretrained
 from hardkd.spatial import GENERATORS, SpatialAugmentor
+from helpers.readings import read_once
 from helpers.sets import write_mnist
 from helpers.figures import close, dome, held, images, maps_of, ramp, said, story
 
@@ -23,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 METHODS = ['teacher', 'student', 'kd', 'kd_fixed', 'hard']
 FRACTIONS = ['test', 'translate', 'map_mean', 'map_worst']
 ROW = {'method', *FRACTIONS, 'seconds', 'student_steps', 'augmentor_steps'}
-TRAIN, TEST = 512, 40     # 4 batches, and little to evaluate
+TRAIN, TEST = 512, 20     # 4 batches, and little to evaluate
 train, test = (part.subset(n) for part, n in zip(digits(), (TRAIN, TEST)))
 
 
@@ -36,7 +38,17 @@ def take_few(patch):
 
 
 @pytest.fixture(autouse=True)
-def short(monkeypatch): take_few(monkeypatch)
+def short(monkeypatch):
+    take_few(monkeypatch)
+    read_once(monkeypatch)
+
+
+def without_pictures(patch):
+    "A demo for its numbers and its words: the picture and the views of its page are left out, and tested with `shown`."
+    blank = Figure((1, 1))
+    blank.set_label('left out')
+    patch.setattr(toy, 'story_of', lambda *given: blank)
+    for view in 'ShiftMap', 'HardScrub': patch.setattr(toy, view, lambda *given: 'a view')
 
 
 def say(*words):
@@ -71,6 +83,7 @@ def shown(tmp_path_factory):
     out = tmp_path_factory.mktemp('shown')/'new'/'a <b>&"c'
     with pytest.MonkeyPatch.context() as patch:
         take_few(patch)
+        read_once(patch)
         said = say('demo', '--out', out, '--epochs', 1, '--quiet')
     assert said.code == 0, said.err
     return SimpleNamespace(out=out, said=said, result=strict(out/'demo.json'), page=(out/'demo.html').read_text(encoding='utf-8'))
@@ -184,7 +197,8 @@ def test_demo_page_escapes(shown):
 
 # --- choices
 
-def test_seeds_give_means_and_spreads(shown, tmp_path):
+def test_seeds_give_means_and_spreads(shown, tmp_path, monkeypatch):
+    without_pictures(monkeypatch)
     said = say('demo', '--out', tmp_path, '--epochs', 1, '--seeds', 2)
     assert said.code == 0, said.err
     result = strict(tmp_path/'demo.json')
@@ -210,6 +224,7 @@ def test_what_is_described_is_the_mean(tmp_path, monkeypatch):
         def __init__(self, *given):
             if not given: Augmentor.made += 1
             super().__init__(*given or (.1*Augmentor.made,))
+    without_pictures(monkeypatch)
     for room in recipes, toy: monkeypatch.setattr(room, 'SpatialAugmentor', Augmentor)
     assert say('demo', '--out', tmp_path, '--epochs', .1, '--seeds', 2, '--quiet').code == 0
     result = strict(tmp_path/'demo.json')
@@ -217,7 +232,8 @@ def test_what_is_described_is_the_mean(tmp_path, monkeypatch):
     assert 'tx ±4.2 px' in Page((tmp_path/'demo.html').read_text()).text
 
 
-def test_another_seed(shown, tmp_path):
+def test_another_seed(shown, tmp_path, monkeypatch):
+    without_pictures(monkeypatch)
     assert say('demo', '--out', tmp_path, '--epochs', 1, '--seed', 1, '--quiet').code == 0
     result = strict(tmp_path/'demo.json')
     assert result['seed'] == 1 and numbers(result['rows'][1:]) != numbers(shown.result['rows'][1:])
@@ -240,6 +256,7 @@ def test_other_teacher_and_student(tmp_path, monkeypatch):
     kept = pretrained('mlp', tmp_path)
     assert kept.manifest['recipe'] == 'hardkd demo --teacher mlp' and len(kept[1].weight) == 512
     monkeypatch.setattr(recipes, 'train_from_labels', None)
+    without_pictures(monkeypatch)
     assert say(*words, '--student', 'mlp').code == 0
     assert strict(tmp_path/'demo.json')['rows'][0] == first['rows'][0]
 
@@ -313,6 +330,8 @@ def test_resume_goes_on(shown, tmp_path):
     assert {p.name for p in tmp_path.iterdir()} == {'student-0.pt', 'kd-0.pt', 'kd_fixed-0.pt'}
     with pytest.MonkeyPatch.context() as patch:
         take_few(patch)
+        read_once(patch)
+        without_pictures(patch)
         second = Counted(patch)
         said = say(*words)
     assert said.code == 0, said.err
@@ -434,7 +453,8 @@ def test_complaints_come_before_the_work(make, words, named, tmp_path, monkeypat
     assert said.code in (1, 2) and said.err.splitlines()[-1].startswith('hardkd demo: ') and 'Traceback' not in said.err and named in said.err.splitlines()[-1]
 
 
-def test_bad_files_are_named(tmp_path):
+def test_bad_files_are_named(tmp_path, monkeypatch):
+    without_pictures(monkeypatch)
     words = 'demo', '--epochs', .1, '--quiet', '--out', tmp_path
     (tmp_path/'student-0.pt').write_bytes(b'not a checkpoint')
     said = say(*words, '--resume')
@@ -475,6 +495,7 @@ def test_recipe_of_a_vae(images, options, expected, channels, monkeypatch):
 def test_weights(tmp_path, monkeypatch):
     monkeypatch.setattr(recipes, 'RECIPES', {name: (.5, .5, lr) for name, (_, _, lr) in recipes.RECIPES.items()})
     monkeypatch.setattr(recipes, 'robust_teacher', partial(hardkd.robust_teacher, epochs=.5))
+    monkeypatch.setattr(recipes, 'taught_to_ignore', partial(recipes.taught_to_ignore, epochs=.5))
     monkeypatch.setattr(recipes, 'train_vae', lambda vae, data, **o: hardkd.train_vae(vae, data, **o | dict(epochs=1, batch_size=20)))
     write_mnist(tmp_path/'mnist')
     said = say('weights', tmp_path/'new', '--quiet', '--names', *recipes.SHIPPED, '--root', tmp_path/'mnist')
