@@ -27,7 +27,7 @@ setup(
     packages=[*rooms, 'hardkd.nbs'],
     package_dir={'hardkd': 'hardkd', 'hardkd.nbs': 'nbs'},
     package_data={
-        'hardkd': ['py.typed', 'assets/*', 'records/*', 'views/*.js', 'views/*.css', 'views/*.html', 'views/kit/*', 'views/numbers/*'],
+        'hardkd': ['py.typed', 'assets/*.*', 'assets/recorded/*', 'records/*', 'views/*.js', 'views/*.css', 'views/*.html', 'views/kit/*', 'views/numbers/*'],
         'hardkd.nbs': ['*.ipynb', '*/*.ipynb', 'images/*.*', 'images/views/*'],
     },
     include_package_data=False,

@@ -58,6 +58,7 @@ _names = {
     'experiments.figures': 'corruption_figure',
     'experiments.rivals': 'rival_term',
     'experiments.records': 'compared compared_text',
+    'experiments.runs': 'play_recorded recorded',
 }
 _home = {name: module for module, names in _names.items() for name in names.split()}
 __all__ = sorted(_home)
@@ -107,6 +108,7 @@ if TYPE_CHECKING:
     from .experiments.figures import corruption_figure
     from .experiments.rivals import rival_term
     from .experiments.records import compared, compared_text
+    from .experiments.runs import play_recorded, recorded
 
 
 def __getattr__(name):

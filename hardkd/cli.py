@@ -14,6 +14,7 @@ from .models import FACTORIES
 from .run import NotFinite
 from .views.doctor import doctor
 from .experiments.recipes import build_weights, SHIPPED
+from .experiments.runs import build_runs, GAMES
 from .experiments.toy import demo
 from .experiments.commands import compare_augmentations, compare_methods
 from .experiments.teacher import xray_teacher
@@ -61,6 +62,13 @@ def _add_weights(commands):
     add('--root', default='data', metavar='DIR',
         help='for the VAE: where the whole MNIST lies, or is downloaded to')
     _quiet(weights)
+
+def _add_record(commands):
+    record = _command(commands, 'record', 'play the recorded games of the lessons again', defaults=False)
+    add = record.add_argument
+    add('out', metavar='DIR', help='folder for the .safetensors files and their manifest.json')
+    add('--names', nargs='+', default=list(GAMES), choices=GAMES, help='which')
+    _quiet(record)
 
 # %% ../nbs/experiments/cli.ipynb #d06e09d6
 def _add_compare(commands):
@@ -116,7 +124,7 @@ def parser()->argparse.ArgumentParser:
     version = f'hardkd {hardkd.__version__}, torch {torch.__version__}'
     p.add_argument('--version', action='version', version=version)
     commands = p.add_subparsers(dest='command', required=True, metavar='COMMAND')
-    for add in _add_demo, _add_xray, _add_weights, _add_doctor, _add_compare, _add_augment: add(commands)
+    for add in _add_demo, _add_xray, _add_weights, _add_record, _add_doctor, _add_compare, _add_augment: add(commands)
     return p
 
 # %% ../nbs/experiments/cli.ipynb #22e08f05
@@ -129,8 +137,8 @@ def _work_doctor(**_)->int:
 def _worker(command, words)->Callable:
     "Who does a command's work, with its words as arguments."
     if command == 'demo': return lambda **asked: demo(**asked, command=shlex.join(['hardkd', *words]))
-    workers:dict[str, Callable] = dict(weights=build_weights, compare=compare_methods, augment=compare_augmentations,
-                                       doctor=_work_doctor, xray=xray_teacher)
+    workers:dict[str, Callable] = dict(weights=build_weights, record=build_runs, compare=compare_methods,
+                                       augment=compare_augmentations, doctor=_work_doctor, xray=xray_teacher)
     return workers[command]
 
 def _unheard(command)->int:
