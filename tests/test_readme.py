@@ -97,7 +97,10 @@ def test_readme_lines_are_run_as_they_stand():
     check_lines(TEXT, CI.read_text())
 
 
-@pytest.mark.parametrize('command', dict.fromkeys(commands(TEXT)))
+COMMANDS = [pytest.param(c, marks=pytest.mark.slow) if c.startswith('hardkd demo') else c for c in dict.fromkeys(commands(TEXT))]   # half a minute each
+
+
+@pytest.mark.parametrize('command', COMMANDS)
 def test_readme_command(command, tmp_path): check_command(command, tmp_path, CI.read_text())
 
 

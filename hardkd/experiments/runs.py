@@ -30,15 +30,16 @@ from ..spatial import SpatialAugmentor
 from ..hard import distill, student_sensitivity
 from ..vae_augmentor import VAEAugmentor
 
-# %% ../../nbs/experiments/runs.ipynb #aa2e6839
+# %% ../../nbs/experiments/runs.ipynb #9aa8eb62
 SMALL = (64, 32)     # hidden units of the student
 
 @dataclass
 class Game:
-    "How a recorded run is played: with `shift_cnn` as the teacher of an `mlp(hidden=SMALL)`."
+    "How a recorded run is played, by an `mlp(hidden=SMALL)` as the student."
     options:Callable           # options() → what `distill` gets: augmentor, epochs, ...
     images:int|None = None     # how many of the digits, spread evenly; None: all
     first:int = 0              # seed of the student's first weights
+    teacher:str = 'shift_cnn'  # one that ships
 
 _FAST = dict(optimiser=partial(torch.optim.Adam, lr=6e-3), seed=0)
 
@@ -72,6 +73,8 @@ GAMES:dict[str, Game] = dict(
     thirty_times=Game(lambda: _plain(30., 1)),
     no_warmup=Game(lambda: _plain(1., .2, _OFTEN | dict(augmentor_cap=5, warmup=0), objective=student_sensitivity)),
     fixed=Game(lambda: dict(augmentor=SpatialAugmentor(_ends_of('hard')).fixed(), epochs=4, **_FAST)),
+    kd_turned=Game(lambda: dict(epochs=40, **_FAST), 2000, teacher='rotation_cnn'),
+    hard_turned=Game(lambda: dict(augmentor=SpatialAugmentor(), epochs=40, **_FAST), 2000, teacher='rotation_cnn'),
     vae_fixed=Game(lambda: _vae(_writer(spread=1.).fixed()), 500, 1),
     vae_hard=Game(lambda: _vae(_writer(), augmentor_lr=3e-3, invariance_weight=.3, trace=True,
                                referee=Referee(.3, 1., student_cap=8, augmentor_cap=2, warmup=100)), 500, 1))
@@ -81,7 +84,7 @@ def _made(game):
     images = digits()[0] if game.images is None else digits()[0].subset(game.images)
     with keep_random_state(torch.device('cpu')):
         torch.manual_seed(game.first)
-        return pretrained('shift_cnn'), mlp(hidden=SMALL), images, game.options()
+        return pretrained(game.teacher), mlp(hidden=SMALL), images, game.options()
 
 def play_recorded(
     name:str,        # of `GAMES`

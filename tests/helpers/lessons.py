@@ -6,4 +6,4 @@ LESSONS = {'03_losses': ['TemperatureDial'], '05_shift': ['ShiftMap', 'PushTheDi
            '12_robust': [], '13_rivals': [], '14_xray': ['TeacherXray']}     # 12 and 13 show charts only
 
 # a minute and more each: they run with the long sweeps, `-m slow`
-LONG = '08_mix', '10_vae', '11_icd', '13_rivals', '14_xray', '15_scale'
+LONG = '08_mix', '09_draws', '10_vae', '11_icd', '13_rivals', '14_xray', '15_scale'
