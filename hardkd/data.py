@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Subset, TensorDataset
 from torchvision import datasets, transforms
 from .core.checks import check_images, check_labels, check_number, check_one_of, check_sequence, refused
 from .core.assets import add_to_manifest, asset
-from .core.files import path_of
+from .core.files import path_of, write_arrays
 from .folders import open_folder
 
 # %% ../nbs/01_data.ipynb #4f213823
@@ -130,7 +130,7 @@ def build_digits(
     train_x,train_y,test_x,test_y = _idx_files('raw_folder', raw_folder)
     first = np.sort(np.concatenate([np.flatnonzero(train_y==c)[:per_class] for c in range(10)]))
     path = path_of(out)/'digits.npz'
-    np.savez_compressed(path, train_x=train_x[first], train_y=train_y[first], test_x=test_x, test_y=test_y)
+    write_arrays(path, train_x=train_x[first], train_y=train_y[first], test_x=test_x, test_y=test_y)
     add_to_manifest(path, 'hardkd.data.build_digits(raw_folder, out)', 'CC-BY-SA-3.0',
                     'MNIST by Yann LeCun and Corinna Cortes, the original idx files')
     return path

@@ -28,7 +28,7 @@ def ridge_mapped(
     points:Tensor,  # (...,Ds) in the space of `s`, centred as `s` is
     s:Tensor,       # (n,Ds) features, centred
     t:Tensor,       # (n,Dt) features of the same images, centred, in the same precision
-)->Tensor:          # (...,Dt): `ridge_mapped(s, s, t)` comes as near to `t` as a linear map can bring it, but for the ridge
+)->Tensor:          # (...,Dt): for points = s as near to `t` as a linear map can come, but for the ridge
     "Where a linear map between two feature spaces puts points; its ridge is a hundredth of the mean square of s."
     n, width = s.shape
     ridge = .01*(s.square().sum()/width).clamp_min(1e-12)

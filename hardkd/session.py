@@ -21,7 +21,7 @@ from .core.seeds import keep_random_state
 from hardkd.checkpoint import (
     check_same_answers, check_same_run, described, facts, facts_within, fingerprint, read_checkpoint, tensors_in,
     write_checkpoint)
-from .contract import check_copies, check_last_batch, check_order
+from .contract import check_copies, check_last_batch, check_order, check_same_classes
 from .data import Images, in_memory
 from .outputs import learning_here
 from .models import check_models, evaluating, predict
@@ -73,6 +73,7 @@ class Session:
     def recorder(self, probe:Images, moments:int)->Trace:
         "What records some images about so many times on the way, as the student's loss declares."
         holds = self.student.holds
+        check_same_classes(data=self.some, trace=probe)
         return Trace(probe, holds.augmentor, math.ceil(self.goal/moments), self.seed, holds.temperature, holds.look)
 
     def check(self, data:Images|DataLoader)->Images:
@@ -168,6 +169,7 @@ class Session:
                     referee=facts(self.referee))
         learned_from = self.some.tensors if self.images is None else self.images.tensors
         same['data'] = f'{len(self.loader)} batches, fingerprint {fingerprint(learned_from)}'
+        same['classes'] = ', '.join(self.some.classes)
         same['trace'] = self.trace is not None and fingerprint([self.trace.probe.x])
         if self.teacher is not None:
             same['teacher'] = f'{described(self.teacher)}, fingerprint {fingerprint(tensors_in(self.teacher))}'

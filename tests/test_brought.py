@@ -6,7 +6,6 @@ from torch import nn
 from torch.utils.data import DataLoader, Sampler
 from torchvision.transforms import v2
 import numpy as np
-from hardkd import data as sets
 from hardkd.compose import BatchTransform, Compose
 from hardkd.data import Images
 from hardkd.experiments.robustness import linear_probe
@@ -248,6 +247,19 @@ def test_words_follow_the_images_at_hand():
     assert 'tx ±1.4 px' in augmentor.describe()
     augmentor(torch.rand(2, 3, 224, 224))
     assert 'tx ±11.2 px' in augmentor.describe() and 'tx ±1.4 px' in augmentor.describe((28, 28))
+
+
+# --- classes have names
+
+def test_classes_are_compared_by_name(tmp_path):
+    data = jobs.images()
+    def named(names): return Images(data.x, data.y, names)
+    one, other = named(['cat', 'dog', 'eel', 'fox']), named(['cat', 'eel', 'dog', 'fox'])
+    with pytest.raises(ValueError, match="train, test: got classes 1 called 'dog' and 'eel'"): linear_probe(plain(), one, other)
+    with pytest.raises(ValueError, match='data, trace: got classes 1'): fit(plain(), one, trace=other.subset(8), **QUICK)
+    fit(plain(), one, checkpoint=tmp_path/'run.pt', **QUICK)
+    with pytest.raises(ValueError, match='resume: got a run with classes = cat, dog'): fit(plain(), other, resume=tmp_path/'run.pt', **QUICK)
+    assert linear_probe(plain(), one, named(['cat', 'dog', 'eel', 'fox'])) > 0
 
 
 # --- the loop

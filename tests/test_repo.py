@@ -168,6 +168,15 @@ def test_nothing_is_pickled(files):
         assert code.count('torch.load(') == code.count('weights_only=True'), path.name
 
 
+def test_files_are_written_whole():
+    "By `core.files` alone: beside their place, and then moved there."
+    for path in MODULES:
+        if path.name == 'files.py': continue
+        code = path.read_text(encoding='utf-8')
+        hit = re.search(r"\.write_(text|bytes)\(|\.open\([^)]*['\"][wax]|\bopen\([^)]*['\"][wax]|torch\.save\((?!\w+, (stream|\w+ := io))|savez\w*\(|save_file\(", code)
+        assert not hit or 'BytesIO' in code[hit.start():hit.start()+60] or 'stream :=' in code[hit.start():hit.start()+60], (path, code[hit.start():hit.start()+60])
+
+
 def words_of_machines():
     "Paths of one machine and names of package hosts, put together here so that this file does not hold them."
     folders = [f'(?<![\\w.])/{name}/' for name in ('work', 'root', 'home', 'tmp', 'opt', 'mnt', 'Users')]

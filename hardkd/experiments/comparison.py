@@ -15,7 +15,7 @@ import torch
 import numpy as np
 from torch import nn, Tensor
 from ..core.checks import check_number, check_one_of, refused
-from ..core.files import path_of, read_json, write_whole
+from ..core.files import path_of, read_json, write_arrays, write_whole
 from ..data import Images
 from ..models import predict
 from ..losses import agreement
@@ -151,7 +151,7 @@ class Comparison:
         run = self.settings.student(name, factor, seed)
         is_correct, as_copy = measured(run.student, self.test_sets, self.teacher_logits)
         arrays:dict[str, Any] = {kind: v.numpy() for kind,v in is_correct.items()}
-        np.savez_compressed(self.folder/f'{name}-{seed}.npz', **arrays)
+        write_arrays(self.folder/f'{name}-{seed}.npz', **arrays)
         row = {kind: v.mean().item() for kind,v in is_correct.items()} | as_copy
         row |= dict(seconds=run.seconds, clock=clock_of(run))
         row |= dict(updates=run.steps['student'], augmentor=run.steps.get('augmentor', 0))

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from ..core.checks import (
     check_array, check_labels, check_model, check_number, check_one_of, check_sequence, refused)
+from ..contract import check_same_classes
 from ..data import Images, in_memory
 from ..features import all_features
 from ..models import predict
@@ -74,6 +75,7 @@ def linear_probe(
     check_model('model', model)
     for name,images in dict(train=train, test=test).items():
         if not isinstance(images, Images): raise refused(name, type(images).__name__, 'Images', TypeError)
+    check_same_classes(train=train, test=test)
     train_features, test_features = (all_features(model, images.x, layer).float() for images in (train, test))
     middle, spread = train_features.mean(0), train_features.std(0).clamp_min(1e-6)
     fit, check = (train_features-middle)/spread, (test_features-middle)/spread

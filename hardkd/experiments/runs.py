@@ -19,6 +19,7 @@ from safetensors.torch import save
 from torch import nn, Tensor
 from ..core.assets import add_to_manifest, asset, read_manifest
 from ..core.checks import check_one_of, refused
+from ..core.files import write_whole
 from ..core.seeds import keep_random_state
 from ..data import digits, evenly_spaced, to_bytes
 from ..models import mlp
@@ -142,7 +143,7 @@ def save_run(
     "Record a run."
     reading = None if run.bound is None else run.bound.get_extra_state()
     head = dict(columns=_columns(run.history), steps=run.steps, seconds=run.seconds, reading=reading)
-    Path(path).write_bytes(save(_tensors(run), dict(run=json.dumps(head))))
+    write_whole(path, save(_tensors(run), dict(run=json.dumps(head))))
     return add_to_manifest(path, recipe, 'Apache-2.0', 'played on MNIST by the recipe', run.seed, **more)
 
 # %% ../../nbs/experiments/runs.ipynb #ce7cb912
