@@ -17,7 +17,8 @@ import numpy as np
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset, TensorDataset
 from torchvision import datasets, transforms
-from .core.checks import check_images, check_labels, check_number, check_one_of, check_sequence, refused
+from .core.checks import (
+    check_images, check_labels, check_number, check_one_of, check_sequence, check_text, refused)
 from .core.assets import add_to_manifest, asset
 from .core.files import path_of, write_arrays
 from .folders import open_folder
@@ -61,7 +62,7 @@ class Images(TensorDataset):
         check_labels('y', y, math.inf if names is None else len(names))
         if len(x) != len(y): raise refused('y', f'{len(y)} labels for {len(x)} images', 'one for each image')
         super().__init__(x.float(), y.long())
-        self.classes = [str(c) for c in (range(int(y.max())+1) if names is None else names)]
+        self.classes = [check_text('classes', str(c)) for c in (range(int(y.max())+1) if names is None else names)]
 
     @property
     def x(self)->Tensor: return self.tensors[0]
@@ -127,10 +128,9 @@ def build_digits(
 )->Path:                  # of digits.npz
     "Make the embedded digits again from the original files."
     check_number('per_class', per_class, 1, whole=True)
-    train_x,train_y,test_x,test_y = _idx_files('raw_folder', raw_folder)
-    first = np.sort(np.concatenate([np.flatnonzero(train_y==c)[:per_class] for c in range(10)]))
-    path = path_of(out)/'digits.npz'
-    write_arrays(path, train_x=train_x[first], train_y=train_y[first], test_x=test_x, test_y=test_y)
+    x, y, test_x, test_y = _idx_files('raw_folder', raw_folder)
+    first = np.sort(np.concatenate([np.flatnonzero(y==c)[:per_class] for c in range(10)]))
+    path = write_arrays(path_of(out)/'digits.npz', train_x=x[first], train_y=y[first], test_x=test_x, test_y=test_y)
     add_to_manifest(path, 'hardkd.data.build_digits(raw_folder, out)', 'CC-BY-SA-3.0',
                     'MNIST by Yann LeCun and Corinna Cortes, the original idx files')
     return path

@@ -9,6 +9,7 @@ import numpy as np
 from hardkd.compose import BatchTransform, Compose
 from hardkd.data import Images
 from hardkd.experiments.robustness import linear_probe
+from hardkd.figures.images import image_grid
 from hardkd.hard import distill
 from hardkd.icd import ICDTerm
 from hardkd.mix import MixAugmentor
@@ -260,6 +261,12 @@ def test_classes_are_compared_by_name(tmp_path):
     fit(plain(), one, checkpoint=tmp_path/'run.pt', **QUICK)
     with pytest.raises(ValueError, match='resume: got a run with classes = cat, dog'): fit(plain(), other, resume=tmp_path/'run.pt', **QUICK)
     assert linear_probe(plain(), one, named(['cat', 'dog', 'eel', 'fox'])) > 0
+
+
+def test_names_that_no_page_can_show():
+    data = jobs.images()
+    with pytest.raises(ValueError, match='classes: got 10,000 characters, allowed are at most 1,000'): Images(data.x, data.y, ['a', 'b', 'c', 'd'*10_000])
+    with pytest.raises(ValueError, match='title: got 1,000,000 characters'): image_grid(data.x, 'x'*10**6)
 
 
 # --- the loop

@@ -108,6 +108,7 @@ def check_shape(
 # %% ../../nbs/core/checks.ipynb #e20f9b9d
 _Value = TypeVar('_Value')
 _MOST = 10**6     # units, channels, classes: more is a slip
+_LONGEST = 1000   # characters of a name or a title: more takes a page seconds to lay out
 
 def check_one_of(
     name:str,          # of the argument
@@ -201,8 +202,9 @@ def check_text(
     name:str,   # of the argument
     value:Any,  # what was got
 )->str:         # `value`
-    "An error unless it is a text."
+    "An error unless it is a text that a page can show."
     if not isinstance(value, str): raise refused(name, f'{value!r} ({type(value).__name__})'[:80], 'texts', TypeError)
+    if len(value) > _LONGEST: raise refused(name, f'{len(value):,} characters', f'at most {_LONGEST:,}')
     return value
 
 def check_temperature(

@@ -13,7 +13,7 @@ import numpy as np
 import torch.nn.functional as F
 from torch import Tensor, nn
 from ..core.checks import (
-    check_array, check_labels, check_model, check_number, check_one_of, check_sequence, refused)
+    check_array, check_labels, check_model, check_number, check_one_of, check_seed, check_sequence, refused)
 from ..contract import check_same_classes
 from ..data import Images, in_memory
 from ..features import all_features
@@ -31,7 +31,7 @@ def paired_interval(
 )->tuple[float, float, float]:  # mean difference a - b, and both ends of its interval; fractions
     "Is a better than b? Bootstrap over seeds and images at once, the same draws for both: of differences, not methods."
     check_number('level', level, .5, .999)
-    check_number('draws', draws, 100, whole=True)
+    check_number('draws', draws, 100, 10**6, whole=True)
     for name,v in dict(right_a=right_a, right_b=right_b).items():
         if not isinstance(v, Tensor) or v.ndim not in (1,2) or not v.numel():
             raise refused(name, getattr(v, 'shape', type(v).__name__), 'tensors (S,N) or (N,)', TypeError)
@@ -39,7 +39,7 @@ def paired_interval(
         shapes = f'shapes {tuple(right_a.shape)} and {tuple(right_b.shape)}'
         raise refused('right_a, right_b', shapes, 'the same seeds and images')
     differences = torch.atleast_2d(right_a.double() - right_b.double())
-    chance = torch.Generator().manual_seed(seed)
+    chance = torch.Generator().manual_seed(check_seed(seed))
     S, N = differences.shape
     means = torch.empty(draws)
     for i in range(draws):
