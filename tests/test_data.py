@@ -146,7 +146,7 @@ def test_absent_set_says_what_to_do(name, train, tmp_path):
 # --- loaders and datasets
 
 def test_loader_and_dataset_give_the_same():
-    images = Images(x, y, 'abc')
+    images = Images(x, y, list('abc'))
     for got in (in_memory(images), in_memory(DataLoader(images, batch_size=3)), in_memory(Subset(images, range(4)))):
         assert got.x.equal(x) and got.y.equal(y) and got.classes == ['a', 'b', 'c']
 
