@@ -18,6 +18,7 @@ from .experiments.runs import build_runs, GAMES
 from .experiments.toy import demo
 from .experiments.commands import compare_augmentations, compare_methods
 from .experiments.teacher import xray_teacher
+from .exercises.grade import grade
 
 # %% ../nbs/experiments/cli.ipynb #0a8fd480
 def _number(kind, low, high=float('inf')):
@@ -114,6 +115,11 @@ def _add_xray(commands):
     add('--out', metavar='DIR', help='folder for xray.json')
     add('--seed', type=_number(int, 0, 2**63-1), default=0, help='of the draws')
 
+def _add_grade(commands):
+    grade = _command(commands, 'grade', "a teacher's tables from a folder of hand-ins", defaults=False)
+    grade.add_argument('folder', metavar='FOLDER', help='with the hardkd-progress.json that each learner handed in')
+    grade.add_argument('--out', metavar='FILE.csv', help='write the table there; the one by exercise beside it')
+
 def _add_doctor(commands):
     help = 'what hardkd needs and what is here; exit code 1 when something is missing'
     _command(commands, 'doctor', help, defaults=False)
@@ -124,7 +130,8 @@ def parser()->argparse.ArgumentParser:
     version = f'hardkd {hardkd.__version__}, torch {torch.__version__}'
     p.add_argument('--version', action='version', version=version)
     commands = p.add_subparsers(dest='command', required=True, metavar='COMMAND')
-    for add in _add_demo, _add_xray, _add_weights, _add_record, _add_doctor, _add_compare, _add_augment: add(commands)
+    for add in (_add_demo, _add_xray, _add_weights, _add_record, _add_doctor, _add_compare, _add_augment, _add_grade):
+        add(commands)
     return p
 
 # %% ../nbs/experiments/cli.ipynb #22e08f05
@@ -138,7 +145,8 @@ def _worker(command, words)->Callable:
     "Who does a command's work, with its words as arguments."
     if command == 'demo': return lambda **asked: demo(**asked, command=shlex.join(['hardkd', *words]))
     workers:dict[str, Callable] = dict(weights=build_weights, record=build_runs, compare=compare_methods,
-                                       augment=compare_augmentations, doctor=_work_doctor, xray=xray_teacher)
+                                       augment=compare_augmentations, doctor=_work_doctor, xray=xray_teacher,
+                                       grade=grade)
     return workers[command]
 
 def _unheard(command)->int:
@@ -168,4 +176,4 @@ def main(
     except KeyboardInterrupt:
         print(f'hardkd {command}: stopped', file=sys.stderr)
         return 130
-    return answer if command == 'doctor' else 0
+    return answer if command in ('doctor', 'grade') else 0

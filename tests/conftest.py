@@ -7,6 +7,7 @@ from helpers.lab import chromium_path, open_chromium
 
 os.environ.setdefault('MPLBACKEND', 'Agg')   # also for the processes that tests start
 os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')   # before a test loads torch: see hardkd/__init__.py
+os.environ.setdefault('HARDKD_PROGRESS', 'off')      # lessons that ask write no hand-in beside themselves
 if 'PYTEST_XDIST_WORKER' in os.environ: os.environ['OMP_NUM_THREADS'] = '1'   # one core for each of pytest's workers: threads of two that share cores wait for each other
 settings.register_profile('hardkd', deadline=None, derandomize=True, max_examples=30)
 settings.load_profile('hardkd')

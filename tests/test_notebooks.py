@@ -30,7 +30,7 @@ def test_notebook_runs(path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('wing', ['core', 'figures', 'views', 'experiments'])
+@pytest.mark.parametrize('wing', ['core', 'figures', 'views', 'experiments', 'exercises'])
 def test_rooms_run(wing):
     "The notebooks that are no lessons, a wing at a time."
     before = files_around(ROOT/'nbs')

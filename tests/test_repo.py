@@ -142,7 +142,7 @@ def test_threads_wait_without_spinning(first, given, policy, advice):
 # --- files
 
 def test_sizes(files):
-    big = [p for p in files if p.stat().st_size > 200_000 and ASSETS not in p.parents]
+    big = [p for p in files if p.stat().st_size > 200_000 and ASSETS not in p.parents and p.name != '_modidx.py']   # nbdev's list of all definitions
     assert big == []
     assert sum(p.stat().st_size for p in files if ASSETS in p.parents) <= 12_000_000
 

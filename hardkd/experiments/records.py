@@ -15,7 +15,7 @@ import numpy as np
 from torch import Tensor
 from ..core.checks import check_one_of, refused
 from ..core.files import path_of, read_json
-from ..figures.page import Html, table_html
+from ..figures.page import aligned, Html, table_html
 from .robustness import paired_interval
 from .contenders import CONTENDERS
 
@@ -113,10 +113,7 @@ def compared_text(
 )->str:
     "The table for a terminal, best first; those that could not run, and why, below."
     headings, cells, failed = _cells(rows, against)
-    lines = [headings, *cells]
-    wide = [max(map(len, column)) for column in zip(*lines)]
-    aligned = ['  '.join([first.ljust(wide[0]), *map(str.rjust, rest, wide[1:])]).rstrip() for first,*rest in lines]
-    return '\n'.join(aligned + failed)
+    return '\n'.join([aligned([headings, *cells]), *failed])
 
 def compared_html(
     rows:Sequence[dict],    # of `compared`

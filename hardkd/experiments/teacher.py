@@ -21,7 +21,8 @@ from ..data import digits, evenly_spaced, fashion
 from ..models import predict
 from ..weights import pretrained, pretrained_names
 from ..xrays import Xray, xray
-from .toy import aligned, results_folder
+from ..figures.page import aligned
+from .toy import results_folder
 
 # %% ../../nbs/experiments/teacher.ipynb #d389c0bc
 def _classifiers():
