@@ -15,9 +15,10 @@ from ..core.checks import check_array, check_number, check_one_of, refused
 
 # %% ../../nbs/exercises/predictions.ipynb #6c321fdc
 class Kind(Protocol):
-    "What is asked for: how to write it, how to read it, how far from the truth it is."
+    "What is asked for: how to write it, read it, show it, and how far from the truth it is."
     def how(self)->str: ...
     def read(self, guess:Any)->Any: ...
+    def show(self, truth:Any)->str: ...
     def compare(self, guess:Any, truth:Any)->tuple[str, bool]: ...
 
 def _amount(value, unit): return f'{value:.3g}{unit and " "}{unit}'
@@ -35,6 +36,10 @@ class Number:
     def read(self, guess:Any)->float:
         "The number, or an error."
         return float(check_number('guess', guess))
+
+    def show(self, truth:Any)->str:
+        "The number with its unit."
+        return _amount(float(truth), self.unit)
 
     def compare(self, guess:float, truth:Any)->tuple[str, bool]:   # a sentence, and whether it was close
         "Too high, too low, or close."
@@ -56,6 +61,10 @@ class Choice:
     def read(self, guess:Any)->str:
         "The choice, or an error that suggests the nearest."
         return check_one_of('guess', guess, self.choices)
+
+    def show(self, truth:Any)->str:
+        "The choice in quotes."
+        return repr(truth)
 
     def compare(self, guess:str, truth:Any)->tuple[str, bool]:
         "The same or not."
@@ -80,12 +89,17 @@ class Mark:
         if len(place) != 2: raise refused('guess', f'{len(place)} numbers', 'two: (x, y)')
         return place
 
+    def show(self, truth:Any)->str:
+        "Both numbers."
+        x, y = truth
+        return f'({float(x):.3g}, {float(y):.3g})'
+
     def compare(self, guess:list, truth:Any)->tuple[str, bool]:
         "How far the mark is from the truth."
         truth = [float(v) for v in truth]
         apart = math.dist(guess, truth)
-        said, true = (f'({x:.3g}, {y:.3g})' for x,y in (guess, truth))
-        return f'You marked {said}, it is {true}: {_amount(apart, self.unit)} apart.', apart <= self.close
+        text = f'You marked {self.show(guess)}, it is {self.show(truth)}: {_amount(apart, self.unit)} apart.'
+        return text, apart <= self.close
 
 def _course(values):
     "What a curve does, in words: its start, its end, and the turn between them if there is one."
@@ -109,6 +123,10 @@ class Curve:
         values = check_array('guess', guess, (1,)).tolist()
         if len(values) < 2: raise refused('guess', 'one value', 'two or more')
         return values
+
+    def show(self, truth:Any)->str:
+        "What it does, in words."
+        return f'a curve that {_course([float(v) for v in truth])}'
 
     def compare(self, guess:list, truth:Any)->tuple[str, bool]:
         "What both do, and how far apart they are on average."
@@ -139,11 +157,6 @@ class Prediction:
         truth = self.truth(*objects)
         plain = truth.tolist() if isinstance(truth, torch.Tensor) else truth
         because = self.because(truth, *objects) if callable(self.because) else self.because
-        if guess is None: return f'You did not predict. It is {_plainly(plain)}. {because}'.strip(), None, plain
+        if guess is None: return f'You did not predict. It is {self.kind.show(truth)}. {because}'.strip(), None, plain
         text, close = self.kind.compare(guess, truth)
         return f'{text} {because}'.strip(), close, plain
-
-def _plainly(value):
-    "A truth for readers."
-    if isinstance(value, float): return f'{value:.3g}'
-    return f"({', '.join(map(_plainly, value))})" if isinstance(value, list | tuple) else str(value)
