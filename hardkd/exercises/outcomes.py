@@ -6,7 +6,7 @@
 __all__ = ['OUTCOMES', 'Outcome']
 
 # %% ../../nbs/exercises/outcomes.ipynb #25b738be
-import html, textwrap
+import html, re, textwrap
 from dataclasses import dataclass, replace
 from ..figures.style import AUGMENTOR, GREY, MARKED, STUDENT, TEACHER
 
@@ -40,8 +40,12 @@ class Outcome:
 
     def _repr_html_(self):
         colour, words = OUTCOMES[self.outcome]
-        text, code, note = (html.escape(part) for part in (self.text, self.code, self.note))
-        lines = f'<pre style="margin:.4em 0 0;white-space:pre-wrap;color:inherit;background:none">{code}</pre>'
-        return (f'<div role="status" style="border-left:5px solid {colour};padding:.3em .8em;margin:.3em '
-                f'0;max-width:50em;color:var(--jp-content-font-color1,inherit)"><b>{words}</b> '
-                f'{text}{lines if code else ""}{f"<div><i>{note}</i></div>" if note else ""}</div>')
+        code = f'<pre tabindex="0" style="{_CODE}">{html.escape(self.code)}</pre>' if self.code else ''
+        note = f'<div><i>{_marked(self.note)}</i></div>' if self.note else ''
+        return (f'<div role="status" style="border-left:5px solid {colour};{_BOX}">'
+                f'<b>{words}</b> {_marked(self.text)}{code}{note}</div>')
+
+_BOX = 'padding:.3em .8em;margin:.3em 0;max-width:60em;color:var(--jp-content-font-color1,inherit)'
+_CODE = 'margin:.4em 0 0;overflow-x:auto;white-space:pre;color:inherit;background:none'
+
+def _marked(text): return re.sub('`([^`]+)`', r'<code>\1</code>', html.escape(text))

@@ -46,7 +46,8 @@ class Number:
         truth = float(truth)
         apart = guess - truth
         close = abs(apart) <= self.close + 1e-9
-        far = 'Close.' if close else f'{_amount(abs(apart), self.unit)} too {"high" if apart > 0 else "low"}.'
+        unit = 'points' if self.unit == '%' else self.unit
+        far = 'Close.' if close else f'{_amount(abs(apart), unit)} too {"high" if apart > 0 else "low"}.'
         return f'You said {_amount(guess, self.unit)}, it is {_amount(truth, self.unit)}. {far}', close
 
 @dataclass(frozen=True)
