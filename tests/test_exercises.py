@@ -337,9 +337,9 @@ def test_full_disk_and_unwritable_folder(file, monkeypatch):
     whole = file.read_bytes()
     def full(*_, **__): raise OSError(errno.ENOSPC, 'No space left on device')
     with monkeypatch.context() as patch:
-        patch.setattr(Path, 'write_text', full)
+        patch.setattr(Path, 'write_bytes', full)
         judged = check('losses.kd_loss', kd_loss)
-        assert judged.outcome == 'right' and 'No space left' in judged.note and 'HARDKD_PROGRESS' in judged.note
+        assert judged.outcome == 'right' and 'No space left' in judged.note and 'free some space' in judged.note
         assert check('losses.kd_loss', kd_loss).outcome == 'right'
         assert progress().to_frame()[0]['tries'] == 3
     assert file.read_bytes() == whole
@@ -406,8 +406,8 @@ def test_nothing_to_grade(tmp_path):
 
 
 def test_a_table_that_cannot_be_written(classroom, tmp_path):
-    code, out, err = shell('grade', classroom, '--out', tmp_path/'nowhere'/'t.csv')
-    assert code == 1 and 'cannot be written' in err and 'Learner' in out
+    code, out, err = shell('grade', classroom, '--out', tmp_path)
+    assert code == 1 and 'out: got' in err and 'Learner' in out
 
 
 def test_hand_ins_in_folders_and_from_another_version(tmp_path):

@@ -6,10 +6,11 @@
 __all__ = ['Grades', 'grades', 'grades_text', 'grade']
 
 # %% ../../nbs/exercises/grade.ipynb #e2584bf4
-import csv, sys
+import csv, io, sys
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from ..core.files import path_of, write_whole
 from ..figures.page import aligned
 from .handin import FILE, read_handin
 from .verbs import all_exercises
@@ -91,11 +92,12 @@ def grades_text(
 
 def _write_csv(path, rows):
     "A table for a spreadsheet; a text that begins like a formula is put in quotes, so that none is run."
-    with path.open('w', newline='', encoding='utf-8-sig') as file:
-        writer = csv.DictWriter(file, [*rows[0]])
-        writer.writeheader()
-        for row in rows: writer.writerow({k: f"'{v}" if str(v)[:1] in ('=', '+', '-', '@') else v for k,
-                                          v in row.items()})
+    def plain(value): return f"'{value}" if str(value)[:1] in ('=', '+', '-', '@') else value
+    text = io.StringIO(newline='')
+    writer = csv.DictWriter(text, [*rows[0]])
+    writer.writeheader()
+    for row in rows: writer.writerow({key: plain(value) for key,value in row.items()})
+    write_whole(path, text.getvalue().encode('utf-8-sig'), 'out')       # with a mark, so that spreadsheets read UTF-8
 
 # %% ../../nbs/exercises/grade.ipynb #c0ee5b5d
 def grade(
@@ -104,7 +106,7 @@ def grade(
     **_,
 )->int:                 # exit code: 0 done, 1 where a table cannot be written, 2 where there is nothing to grade
     "The shell command: print both tables."
-    place = Path(folder)
+    place = path_of(folder, 'folder')
     if not place.is_dir(): return _complain(f'there is no folder {folder}', 2)
     result = grades(place)
     if not result.learners and not result.skipped:
@@ -112,11 +114,11 @@ def grade(
     print(grades_text(result))
     if not result.learners: return _complain('none of the files is a hand-in', 2)
     if out is None: return 0
-    path = Path(out)
+    path = path_of(out, 'out')
     try:
         _write_csv(path, result.learners)
         if result.exercises: _write_csv(path.with_name(f'{path.stem}-exercises{path.suffix}'), result.exercises)
-    except OSError as error: return _complain(f'{out} cannot be written: {error.strerror}', 1)
+    except ValueError as error: return _complain(str(error), 1)
     return 0
 
 def _complain(words, code):

@@ -9,8 +9,8 @@ __all__ = ['VERSION', 'FILE', 'MOST', 'HANDIN', 'handin_path', 'empty_handin', '
 # %% ../../nbs/exercises/handin.ipynb #d0c51383
 import json, os
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
+from ..core.files import write_whole
 
 # %% ../../nbs/exercises/handin.ipynb #014dd088
 VERSION, FILE = 1, 'hardkd-progress.json'
@@ -82,18 +82,13 @@ class Handin:
         return f'{path} cannot be read ({reason}): it is now called {aside.name}, and progress starts anew.'
 
     def write(self)->str:    # a sentence, or ''
-        "Write all of it beside the file, then move it there."
+        "Write all of it, or leave what was there."
         path = handin_path()
         if path is None: return ''
-        beside = path.with_name(f'{path.name}.{os.getpid()}')
-        try:
-            beside.write_text(json.dumps(self.kept, indent=1, ensure_ascii=False), encoding='utf-8')
-            beside.replace(path)
-        except OSError as error:
+        try: write_whole(path, json.dumps(self.kept, indent=1, ensure_ascii=False), 'HARDKD_PROGRESS')
+        except ValueError as error:
             self.unsaved = True
-            with suppress(OSError): beside.unlink(missing_ok=True)
-            return (f'{path} cannot be written ({error.strerror}): progress is kept until the kernel stops. Make room, '
-                    f'or set HARDKD_PROGRESS to another file.')
+            return f'Progress cannot be written, and is kept until the kernel stops. {error}.'
         self.unsaved = False
         return ''
 

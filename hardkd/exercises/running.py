@@ -49,15 +49,27 @@ class TooLong(BaseException):
     line:Line|None = None    # where the code was, if that is known otherwise than by the traceback
 
 def _by_alarm(call, seconds):
-    "Main thread: an alarm, again and again until the code is left."
-    watching = True
+    "Main thread: an alarm, again and again until the code is left; from the second on, the next line rings, too."
+    watching, rung, traced = True, 0, sys.gettrace()
+    def line_rings(frame, event, arg):
+        if not is_learners(frame.f_code.co_filename): return None
+        if watching and event == 'line': raise TooLong      # also in `except: pass`, which lets the alarm pass
+        return line_rings
     def ring(number, frame):
-        if watching: raise TooLong
+        nonlocal rung
+        if not watching: return
+        rung += 1
+        if rung > 1:
+            for one,_ in traceback.walk_stack(frame):
+                if is_learners(one.f_code.co_filename): one.f_trace = line_rings
+            sys.settrace(line_rings)
+        raise TooLong
     before = signal.signal(signal.SIGALRM, ring)
     others, started = signal.setitimer(signal.ITIMER_REAL, seconds, .05), time.monotonic()
     try: return call()
     finally:
         watching = False
+        sys.settrace(traced)
         left = max(others[0] - (time.monotonic()-started), .001) if others[0] else 0.   # somebody else's alarm
         signal.signal(signal.SIGALRM, before)
         signal.setitimer(signal.ITIMER_REAL, left, others[1])
