@@ -417,3 +417,12 @@ def test_hand_ins_in_folders_and_from_another_version(tmp_path):
     (tmp_path/'Ben'/handin.FILE).write_text(json.dumps(kept))
     result = grades(tmp_path)
     assert result.learners[0]['learner'] == 'Ben' and result.exercises[0]['exercise'] == 'later.thing' and 'Ben' in grades_text(result)
+
+
+def test_two_mistakes_at_once_are_told_one_by_one():
+    "Neither T² nor detach: the first is named, and that there is more."
+    def answer(student_logits, teacher_logits, temperature=4.):
+        s, t = ((logits/temperature).log_softmax(1) for logits in (student_logits, teacher_logits))
+        return torch.nn.functional.kl_div(s, t, reduction='batchmean', log_target=True)
+    judged = judge(KD, answer)
+    assert (judged.outcome, judged.diagnosis) == ('wrong', 'missing T²') and 'not all that is wrong' in judged.text

@@ -169,12 +169,19 @@ def is_untouched(
 # %% ../../nbs/exercises/exercise.ipynb #96f436b0
 def _in_words(says, taken): return says(taken) if callable(says) else says
 
+def _known(exercise, got, at):
+    "The mistake that gives the same, and ''; or the only one that does so at property `at`, and that more is wrong."
+    taken = [(mistake, same(exercise, got, one)) for mistake,one in zip(exercise.mistakes, reference(exercise)[1])]
+    for mistake,alike_at in taken:
+        if all(alike_at): return mistake, ''
+    here = [mistake for mistake,alike_at in taken if alike_at[at]]
+    return (here[0], ' It is not all that is wrong.') if len(here) == 1 else (None, '')
+
 def _diagnosed(exercise, got, agreed):
     "What is wrong: a known mistake, or the first property that fails."
-    for mistake,taken in zip(exercise.mistakes, reference(exercise)[1]):
-        if all(same(exercise, got, taken)):
-            return Outcome(exercise.id, 'wrong', _in_words(mistake.says, got), mistake.name)
     at = agreed.index(False)
+    mistake, more = _known(exercise, got, at)
+    if mistake: return Outcome(exercise.id, 'wrong', _in_words(mistake.says, got) + more, mistake.name)
     one, wanted = exercise.properties[at], reference(exercise)[0][at]
     if got[at] is None: return Outcome(exercise.id, 'wrong', 'It gives None: does its last line say `return`?',
                                        'gives None')
