@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.data_loader import prepare_data_loader
-from accelerate.state import AcceleratorState
+from accelerate.state import AcceleratorState, PartialState
 from accelerate.utils import GradientAccumulationPlugin
 from torch.utils.data import DataLoader, TensorDataset
 from .core.checks import check_one_of, refused
@@ -96,8 +96,10 @@ def accelerated(
     shared.clear()
     try:
         every_step = GradientAccumulationPlugin(num_steps=1)      # whatever the environment says
-        accelerator = Accelerator(cpu=cpu, mixed_precision=precision, gradient_accumulation_plugin=every_step)
         wanted = int(os.environ.get('WORLD_SIZE', 1))
+        known = PartialState._shared_state
+        if known.get('num_processes', wanted) != wanted: known.clear()    # of a run before a launcher made processes
+        accelerator = Accelerator(cpu=cpu, mixed_precision=precision, gradient_accumulation_plugin=every_step)
         if wanted != accelerator.num_processes:
             got = f'{wanted} with {accelerator.num_processes} process'
             raise refused('WORLD_SIZE', got, 'processes that see each other', RuntimeError)

@@ -104,6 +104,15 @@ def test_copies_that_do_not_see_each_other_are_refused(monkeypatch):
     with pytest.raises(RuntimeError, match='WORLD_SIZE: got 2 with 1 process'): kd()
 
 
+def test_a_launcher_after_an_earlier_run(tmp_path):
+    "As in a notebook: what the first run left in accelerate does not keep two processes from seeing each other."
+    done = subprocess.run([sys.executable, JOBS, 'launch', tmp_path], env=ALONE, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr[-3000:]
+    before, first, second, after = (load_file(tmp_path/f'{name}.safetensors') for name in ('before', '0', '1', 'after'))
+    assert jobs.same(before, after) and jobs.same(first, second)
+    for k in before: torch.testing.assert_close(first[k], before[k], rtol=1e-4, atol=1e-6)
+
+
 def test_fixed_transform_does_not_depend_on_how_images_are_shared():
     x, jitter = jobs.images().x[:8], v2.RandomAffine(20, (0.2,0.2))
     whole = Batch(x, None, (1,2)).augmented(jitter)

@@ -1,6 +1,7 @@
 """Small runs that test_train.py starts in processes of their own.
 
 `python train_jobs.py kill SEED FOLDER`   kill runs with SIGKILL at random steps, resume them, compare the final weights
+`python train_jobs.py launch FOLDER`      a run, two processes of a notebook's launcher, a run
 `python train_jobs.py pair FOLDER`        play on this process, or on those that torch.distributed.run started; write the weights
 """
 import json, os, random, signal, sys
@@ -157,9 +158,25 @@ def pair(folder):
     if torch.distributed.is_initialized(): torch.distributed.destroy_process_group()
 
 
+def of_two(folder):
+    "What a notebook's launcher starts twice."
+    run = distill(teacher(), student(noisy=False), images(), batch_size=16, epochs=1, **OPTIONS)
+    save_file(weights(run), Path(folder)/f"{os.environ['RANK']}.safetensors")
+
+
+def launch(folder):
+    "A run, then a launcher of two processes, then a run again, as in a notebook."
+    from accelerate import notebook_launcher
+    def alone(name): save_file(weights(distill(teacher(), student(noisy=False), images(), batch_size=16, epochs=1, **OPTIONS)), Path(folder)/name)
+    alone('before.safetensors')
+    notebook_launcher(of_two, (folder,), num_processes=2)
+    alone('after.safetensors')
+
+
 if __name__ == '__main__':
     torch.set_num_threads(1)
     if sys.argv[1] == 'pair': pair(sys.argv[2])
+    elif sys.argv[1] == 'launch': launch(sys.argv[2])
     else:
         chance, folder = random.Random(int(sys.argv[2])), Path(sys.argv[3])
         jobs = dict(memory=5, loader=2, generator=1, workers=2, bf16=1)
