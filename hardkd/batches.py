@@ -98,7 +98,7 @@ def accelerated(
         every_step = GradientAccumulationPlugin(num_steps=1)      # whatever the environment says
         wanted = int(os.environ.get('WORLD_SIZE', 1))
         known = PartialState._shared_state
-        if known.get('num_processes', wanted) != wanted: known.clear()    # of a run before a launcher made processes
+        if 'RANK' in os.environ and known.get('num_processes') != wanted: known.clear()   # of a run before a launcher
         accelerator = Accelerator(cpu=cpu, mixed_precision=precision, gradient_accumulation_plugin=every_step)
         if wanted != accelerator.num_processes:
             got = f'{wanted} with {accelerator.num_processes} process'

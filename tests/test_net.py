@@ -350,4 +350,4 @@ def test_other_faults_are_named():
     with pytest.raises(TypeError, match='model: got str'): browser_layers('mlp', x)
     with pytest.raises(ValueError, match='normalisation belongs to the model'): browser_layers(mlp(), x - 1)
     with pytest.raises(ValueError, match='one tensor of logits'): browser_layers(nn.Conv2d(1, 2, 3), x)
-    with pytest.raises(RuntimeError): browser_layers(mlp(), images(1, 3, 32, 32))
+    with pytest.raises(ValueError, match='model: got RuntimeError on images'): browser_layers(mlp(), images(1, 3, 32, 32))
