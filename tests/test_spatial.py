@@ -328,7 +328,7 @@ AUGMENTOR, X = SpatialAugmentor(), torch.zeros(2, 1, 5, 6)
     (lambda: SpatialAugmentor(generators=[]), ValueError, r'generators: got \(\)'),
     (lambda: SpatialAugmentor(generators=['tx', 'tx']), ValueError, 'generators: got .*each once'),
     (lambda: SpatialAugmentor(generators=['Scale']), ValueError, "did you mean 'scale'"),
-    (lambda: SpatialAugmentor(generators='tx'), ValueError, "generators: got 't'"),
+    (lambda: SpatialAugmentor(generators='tx'), TypeError, 'generators: got str, allowed are lists of names'),
     (lambda: generator_matrices(['spin']), ValueError, "generators: got 'spin'"),
     (lambda: generator_matrices(height=0), ValueError, 'height: got 0'),
     (lambda: generator_matrices(width=2.5), TypeError, 'width: got 2.5'),
