@@ -169,12 +169,18 @@ def is_untouched(
 # %% ../../nbs/exercises/exercise.ipynb #96f436b0
 def _in_words(says, taken): return says(taken) if callable(says) else says
 
+def _is_telling(value):
+    "Whether others hardly give the same by chance, as they do whole numbers and words."
+    if isinstance(value, dict): return any(map(_is_telling, value.values()))
+    if isinstance(value, tuple | list): return any(map(_is_telling, value))
+    return isinstance(value, float | Tensor) and bool((torch.as_tensor(value) % 1 != 0).any())
+
 def _known(exercise, got, at):
     "The mistake that gives the same, and ''; or the only one that does so at property `at`, and that more is wrong."
     taken = [(mistake, same(exercise, got, one)) for mistake,one in zip(exercise.mistakes, reference(exercise)[1])]
     for mistake,alike_at in taken:
         if all(alike_at): return mistake, ''
-    here = [mistake for mistake,alike_at in taken if alike_at[at]]
+    here = [mistake for mistake,alike_at in taken if alike_at[at] and _is_telling(got[at])]
     return (here[0], ' It is not all that is wrong.') if len(here) == 1 else (None, '')
 
 def _diagnosed(exercise, got, agreed):
