@@ -7,7 +7,6 @@ __all__ = ['read_manifest', 'add_to_manifest', 'asset', 'record']
 
 # %% ../../nbs/core/assets.ipynb #a67f5aca
 import hashlib, json
-from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from .checks import check_one_of, refused
@@ -46,9 +45,6 @@ def add_to_manifest(
     write_whole(manifest, json.dumps(lines, indent=1, sort_keys=True) + '\n')
     return lines[path.name]
 
-@cache
-def _sha256_of(path, changed, size): return _sha256(path)    # once, until the file is another
-
 def asset(
     name:str,                   # of a shipped file, e.g. 'digits.npz'
     folder:str|Path|None=None,  # where it lies; hardkd's own assets when not given
@@ -57,8 +53,7 @@ def asset(
     lines = read_manifest(folder)
     path = _folder_of_assets(folder)/check_one_of('name', name, lines)
     if not path.exists(): raise refused('name', f'{name!r}, which is gone', 'files that exist; install hardkd again')
-    now = path.stat()
-    got, wanted = _sha256_of(path, now.st_mtime_ns, now.st_size), lines[name]['sha256']
+    got, wanted = _sha256(path), lines[name]['sha256']
     if got != wanted:
         raise refused('name', f'{name!r} with sha256 {got}', f'{wanted}; the file is damaged, install hardkd again')
     return path
