@@ -7,13 +7,12 @@ __all__ = ['write_checkpoint', 'read_checkpoint', 'fingerprint', 'tensors_in', '
            'check_same_run', 'check_same_answers']
 
 # %% ../nbs/core/checkpoint.ipynb #fdeb62fa
-import hashlib, inspect, io, re
+import hashlib, inspect, io, re, zlib
 from collections.abc import Iterable
 from functools import partial, reduce
 from numbers import Real
 from pathlib import Path
 from typing import Any
-import zlib
 import numpy as np
 import torch
 from torch import Generator, nn, Tensor
@@ -44,7 +43,7 @@ def read_checkpoint(
 )->dict:
     "What a checkpoint holds; reading it runs no code that it may hold (`weights_only`)."
     place = path_of(path, 'resume')
-    def no(why, error=None): return refused('resume', f'{str(path)!r}, which {why}', _ALLOWED)
+    def no(why): return refused('resume', f'{str(path)!r}, which {why}', _ALLOWED)
     if not place.exists(): raise no('is not there')
     if not place.is_file(): raise no('is no file')
     try: head, _, saved = place.read_bytes().partition(b'\n')
@@ -90,6 +89,7 @@ def facts(
         return described(value)
     found = {name: fact(v) for name,v in getattr(thing, '__dict__', {}).items() if not name.startswith('_')}
     return {name: v for name,v in found.items() if v is not None and name not in ('training', 'state')}
+
 def facts_within(
     thing:Any,  # a module with others inside it, a transform, ...
 )->dict:        # path → what is there

@@ -48,6 +48,10 @@ def check(
     if judged.outcome == 'not attempted': return judged
     return judged.noting(HANDIN.note_try(id, judged.outcome, judged.diagnosis))
 
+def _also(told, note):
+    "What was said so far, and what is to be said of noting this."
+    return ' '.join(filter(None, (told, HANDIN.change(note))))
+
 def hint(
     id:str,               # of an exercise
     grade:int|None=None,  # 1 to 3, from the idea to the line; None: the next
@@ -58,7 +62,7 @@ def hint(
     seen = HANDIN.entry(id)['hints']
     number = min(seen+1, len(hints)) if grade is None else check_number('grade', grade, 1, len(hints), whole=True)
     def note(kept): HANDIN.entry(id)['hints'] = max(seen, number)
-    told = ' '.join(filter(None, (told, HANDIN.change(note))))
+    told = _also(told, note)
     return Outcome(id, 'hint', f'{number} of {len(hints)}: {hints[number-1]}', note=told)
 
 def solution(
@@ -88,7 +92,7 @@ def predict(
     if 'truth' in known:
         return Outcome(id, 'noted', f"It has been answered already; your guess {known['guess']!r} stays.", note=told)
     def note(kept): kept['predictions'][id] = dict(guess=read)
-    told = ' '.join(filter(None, (told, HANDIN.change(note))))
+    told = _also(told, note)
     return Outcome(id, 'noted', f'{asked.ask} You say {guess!r}. A cell below answers.', note=told)
 
 def reveal(
@@ -101,7 +105,7 @@ def reveal(
     guess = HANDIN.kept['predictions'].get(id, {}).get('guess')
     text, close, truth = asked.answer(guess, *objects)
     def note(kept): kept['predictions'][id] = dict(guess=guess, truth=_kept(truth), close=close)
-    if guess is not None: told = ' '.join(filter(None, (told, HANDIN.change(note))))
+    if guess is not None: told = _also(told, note)
     return Outcome(id, 'answered', text, note=told)
 
 def _kept(truth):
@@ -141,7 +145,7 @@ def progress(
     "What has been tried, and what came out."
     told = HANDIN.read()
     def note(kept): kept['learner'] = name
-    if name is not None: told = ' '.join(filter(None, (told, HANDIN.change(note))))
+    if name is not None: told = _also(told, note)
     known, guesses = HANDIN.kept['exercises'], HANDIN.kept['predictions'].values()
     rows = [_row(one, known[one.id]) for one in all_exercises() if one.id in known]
     right, answered = sum(row['state'] == 'right' for row in rows), [g for g in guesses if 'truth' in g]

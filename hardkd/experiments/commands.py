@@ -31,10 +31,10 @@ from .toy import results_folder
 def _image_sets(root): return dict(digits=digits, fashion=partial(fashion, root))
 
 def _kept(path, make, factory, recipe):
-    "A model that a comparison trains first, and keeps beside its results."
+    "A model that a comparison trains first, on Fashion-MNIST, and keeps beside its results."
     if path.exists(): return pretrained(path.stem, path.parent)
     model = make().eval()
-    save_pretrained(model, path, factory, recipe, 0, source=path.parent.name)
+    save_pretrained(model, path, factory, recipe, 0, source='trained on Fashion-MNIST by the recipe')
     return model
 
 def _split(train, images, most=2000):

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 import torch
@@ -191,7 +192,7 @@ def _loaded(run, tensors, reading):
 # %% ../../nbs/experiments/runs.ipynb #c869f464
 def recorded_folder()->str:
     "Where the runs lie that ship."
-    return str(asset('digits.npz').parent/'recorded')
+    return str(files('hardkd')/'assets'/'recorded')
 
 def recorded_names(
     folder:str|Path|None=None,  # where the files lie; hardkd's own when not given
